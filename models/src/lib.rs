@@ -1,1 +1,26 @@
-#![doc = "."]
+//! Images to CLS tokens: preprocessing, Vision Transformers, weights, heads and model packs.
+//!
+//! Everything but `vit::module` works without burn (`default-features = false`), natively and in WebAssembly.
+#![deny(missing_docs)]
+
+pub mod card;
+pub mod config;
+pub mod error;
+pub mod head;
+pub mod pack;
+pub mod preprocess;
+pub mod quantise;
+pub mod vit;
+pub mod weights;
+
+pub use card::ModelCard;
+pub use config::VitConfig;
+pub use error::ModelError;
+pub use head::{LinearHead, QuantisedHead};
+pub use pack::PublicPack;
+#[cfg(not(target_arch = "wasm32"))]
+pub use pack::RelayPack;
+pub use preprocess::{InputImage, Picture, Preprocess, decode};
+pub use quantise::ClsQuantiser;
+pub use vit::cpu::{CpuTokens, CpuVit};
+pub use weights::{Tensor, TensorMap};

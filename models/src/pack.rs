@@ -1,0 +1,129 @@
+//! Model packs: the public part that a browser fetches, and the whole that a relay keeps.
+
+use sha2::{Digest, Sha256};
+
+use crate::{ModelCard, ModelError, TensorMap};
+
+/// The public part of a pack, checked: a card and the encoder file that it names.
+pub struct PublicPack {
+    /// The card.
+    pub card: ModelCard,
+    encoder: Vec<u8>,
+}
+
+impl PublicPack {
+    /// Checks a card and the encoder file against it.
+    ///
+    /// # Errors
+    /// [`ModelError::CorruptPack`] where size or SHA-256 differ from the card's; the errors of [`ModelCard::from_json`].
+    pub fn from_parts(card: &[u8], encoder: Vec<u8>) -> Result<Self, ModelError> {
+        Self::from_card(ModelCard::from_json(card)?, encoder)
+    }
+
+    /// Checks an encoder file against a card that was read before.
+    ///
+    /// # Errors
+    /// [`ModelError::CorruptPack`] where size or SHA-256 differ from the card's.
+    pub fn from_card(card: ModelCard, encoder: Vec<u8>) -> Result<Self, ModelError> {
+        verify_encoder(&card, &encoder)?;
+        Ok(Self { card, encoder })
+    }
+
+    /// The encoder file, as verified.
+    pub fn encoder_bytes(&self) -> &[u8] {
+        &self.encoder
+    }
+
+    /// The encoder's tensors; the file's bytes are given up.
+    ///
+    /// # Errors
+    /// [`ModelError::BadWeights`] where the file is no readable safetensors file.
+    pub fn into_weights(self) -> Result<(ModelCard, TensorMap), ModelError> {
+        let weights = TensorMap::from_safetensors(&self.encoder)?;
+        Ok((self.card, weights))
+    }
+}
+
+/// SHA-256 as 64 lower-case hexadecimal digits.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+fn verify_encoder(card: &ModelCard, bytes: &[u8]) -> Result<(), ModelError> {
+    let corrupt = |reason: String| Err(ModelError::CorruptPack { file: card.encoder.file.clone(), reason });
+    if bytes.len() as u64 != card.encoder.bytes {
+        return corrupt(format!("it has {} bytes where the card says {}", bytes.len(), card.encoder.bytes));
+    }
+    let found = sha256_hex(bytes);
+    if found != card.encoder.sha256 {
+        return corrupt(format!("its SHA-256 is {found} where the card says {}", card.encoder.sha256));
+    }
+    Ok(())
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use relay::RelayPack;
+
+#[cfg(not(target_arch = "wasm32"))]
+mod relay {
+    use std::{fs::File, io::Read, path::Path};
+
+    use super::{ModelCard, ModelError, verify_encoder};
+    use crate::{
+        QuantisedHead,
+        card::{MAX_CARD_BYTES, MAX_ENCODER_BYTES},
+    };
+
+    /// Largest head file: 64 classes of 2048 weights, and its header.
+    const MAX_HEAD_BYTES: u64 = 1024 * 1024;
+
+    /// A whole pack as the relay keeps it: card and encoder to hand out, the head to keep.
+    pub struct RelayPack {
+        /// The card.
+        pub card: ModelCard,
+        /// The card's file, byte for byte.
+        pub card_bytes: Vec<u8>,
+        /// The encoder's file, byte for byte, verified.
+        pub encoder_bytes: Vec<u8>,
+        /// The head; it never leaves the relay.
+        pub head: QuantisedHead,
+    }
+
+    impl RelayPack {
+        /// Reads and checks `card.json`, the encoder file it names and `head.safetensors` in a folder.
+        ///
+        /// # Errors
+        /// [`ModelError::ReadFile`] where a file is absent or too large, [`ModelError::CorruptPack`] where the encoder or
+        /// head do not fit the card, and the errors of the card and the head.
+        pub fn load_dir(folder: &Path) -> Result<Self, ModelError> {
+            let card_bytes = read(&folder.join("card.json"), MAX_CARD_BYTES as u64)?;
+            let card = ModelCard::from_json(&card_bytes)?;
+            let encoder_bytes = read(&folder.join(&card.encoder.file), MAX_ENCODER_BYTES)?;
+            verify_encoder(&card, &encoder_bytes)?;
+            let head = QuantisedHead::from_safetensors(&read(&folder.join("head.safetensors"), MAX_HEAD_BYTES)?)?;
+            if head.classes != card.classes.len() || head.dim != card.cls.dim {
+                let reason = format!(
+                    "it has {} classes of {} weights where the card says {} of {}",
+                    head.classes,
+                    head.dim,
+                    card.classes.len(),
+                    card.cls.dim
+                );
+                return Err(ModelError::CorruptPack { file: "head.safetensors".into(), reason });
+            }
+            Ok(Self { card, card_bytes, encoder_bytes, head })
+        }
+    }
+
+    fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ModelError> {
+        let refuse = |reason: String| ModelError::ReadFile { path: path.display().to_string(), reason };
+        let file = File::open(path).map_err(|error| refuse(error.to_string()))?;
+        let mut bytes = Vec::new();
+        // One byte beyond the limit is enough to know; the size that the file system reports is not trusted.
+        file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| refuse(error.to_string()))?;
+        if bytes.len() as u64 > limit {
+            return Err(refuse(format!("it has more than {limit} bytes")));
+        }
+        Ok(bytes)
+    }
+}
