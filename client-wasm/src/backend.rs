@@ -1,0 +1,80 @@
+//! The encoder on the CPU or on WebGPU, behind one face.
+
+use models::pack::PublicPack;
+use models::vit::CpuVit;
+use web_sys::AbortSignal;
+
+use crate::error::ClientError;
+use crate::pause;
+
+/// Where the encoder runs.
+pub enum Backend {
+    /// The engine in this WebAssembly module, on one thread.
+    Cpu(CpuVit),
+    /// The burn module on the browser's WebGPU device.
+    #[cfg(feature = "webgpu")]
+    WebGpu(WebGpuVit),
+}
+
+/// The burn module and its device.
+#[cfg(feature = "webgpu")]
+pub struct WebGpuVit {
+    module: models::vit::Vit,
+    device: burn::tensor::Device,
+}
+
+impl Backend {
+    /// Loads the pack's encoder: on WebGPU in the build that has it, else on the CPU.
+    ///
+    /// # Errors
+    /// `corrupt-pack` where the weights do not fit the card; `internal` where the device cannot be had.
+    pub async fn load(pack: &PublicPack) -> Result<Self, ClientError> {
+        let weights = pack.encoder_weights().map_err(ClientError::corrupt_pack)?;
+        let config = &pack.card().encoder.architecture;
+        #[cfg(feature = "webgpu")]
+        {
+            let device = burn::tensor::Device::wgpu_options()
+                .init_async()
+                .await
+                .map_err(|error| ClientError::internal(format!("WebGPU gave no device: {error}")))?;
+            let module = models::vit::Vit::from_weights(config, &weights, &device).map_err(ClientError::corrupt_pack)?;
+            Ok(Self::WebGpu(WebGpuVit { module, device }))
+        }
+        #[cfg(not(feature = "webgpu"))]
+        Ok(Self::Cpu(CpuVit::load(config, weights).map_err(ClientError::corrupt_pack)?))
+    }
+
+    /// Short name of the backend.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Cpu(_) => "cpu",
+            #[cfg(feature = "webgpu")]
+            Self::WebGpu(_) => "webgpu",
+        }
+    }
+
+    /// Encodes a normalised image `[C, H, W]` into its CLS token `[D]`; `progress` hears the share that is done.
+    ///
+    /// # Errors
+    /// `cancelled`, between two blocks.
+    pub async fn encode(&self, input: &[f32], signal: &AbortSignal, progress: impl Fn(f64)) -> Result<Vec<f32>, ClientError> {
+        match self {
+            Self::Cpu(vit) => {
+                let mut tokens = vit.embed(input)?;
+                for block in 0..vit.depth() {
+                    vit.block(block, &mut tokens);
+                    progress((block + 1) as f64 / vit.depth() as f64);
+                    pause::turn(signal).await?;
+                }
+                Ok(vit.cls(tokens))
+            }
+            #[cfg(feature = "webgpu")]
+            Self::WebGpu(vit) => {
+                let cls = vit.module.encode_one(input, &vit.device).await?;
+                pause::turn(signal).await?;
+                progress(1.0);
+                Ok(cls)
+            }
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! A session with one relay and one model.
+
+use he::{EncryptedLogits, GLWE_2048_TU17, SecretKey};
+use js_sys::{Function, Uint8Array};
+use models::card::ModelCard;
+use models::preprocess::decode;
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::prelude::*;
+use web_sys::AbortSignal;
+use wire::{InferAnswer, InferRequest, SessionKey};
+
+use crate::backend::Backend;
+use crate::error::ClientError;
+use crate::events::{Events, Step, now};
+use crate::http::Http;
+use crate::pause;
+use crate::relay::{self, Inference};
+
+#[derive(Deserialize)]
+struct Options {
+    relay: String,
+    model: String,
+}
+
+#[derive(Serialize)]
+struct Class<'a> {
+    id: &'a str,
+    label: &'a str,
+    probability: f64,
+    logit: i64,
+}
+
+#[derive(Serialize, Default)]
+struct Timings {
+    decode: f64,
+    encode: f64,
+    seal: f64,
+    relay: f64,
+    open: f64,
+}
+
+#[derive(Serialize)]
+struct Scan<'a> {
+    model: &'a str,
+    version: &'a str,
+    classes: Vec<Class<'a>>,
+    top: usize,
+    backend: &'static str,
+    timings: Timings,
+    sealed_bytes: usize,
+    answer_bytes: usize,
+    budget_left: Option<u32>,
+}
+
+/// Encoder, keys and session: one for each worker.
+#[wasm_bindgen]
+pub struct Client {
+    http: Http,
+    card: ModelCard,
+    backend: Backend,
+    secret_key: SecretKey,
+    session_key: SessionKey,
+    session: [u8; 16],
+    /// First bytes of the encoder's SHA-256, by which the relay knows what made a token.
+    encoder: [u8; 8],
+}
+
+#[wasm_bindgen]
+impl Client {
+    /// Fetches and checks the model, makes a key pair and registers its public part.
+    ///
+    /// `options` is `{relay, model}`: the relay's address and the model's id.
+    ///
+    /// # Errors
+    /// A `ClientError` object `{code, message, action}`.
+    pub async fn open(options: JsValue, on_event: Function, signal: AbortSignal) -> Result<Client, JsValue> {
+        Ok(open(options, Events::new(on_event), &signal).await?)
+    }
+
+    /// The model's card, as an object.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn card(&self) -> Result<JsValue, JsValue> {
+        Ok(to_js(&self.card)?)
+    }
+
+    /// Where the encoder runs: `"cpu"` or `"webgpu"`.
+    pub fn backend(&self) -> String {
+        self.backend.name().to_owned()
+    }
+
+    /// The picture as the encoder sees it: `{width, height, rgba}`.
+    ///
+    /// # Errors
+    /// `wrong-file`, `too-large`.
+    pub fn preview(&self, bytes: &[u8]) -> Result<JsValue, JsValue> {
+        let input = self.card.preprocess.letterbox(&decode(bytes).map_err(ClientError::from)?);
+        let preview = js_sys::Object::new();
+        let size = JsValue::from(self.card.preprocess.size as u32);
+        js_sys::Reflect::set(&preview, &"width".into(), &size)?;
+        js_sys::Reflect::set(&preview, &"height".into(), &size)?;
+        js_sys::Reflect::set(&preview, &"rgba".into(), &Uint8Array::from(input.to_rgba().as_slice()))?;
+        Ok(preview.into())
+    }
+
+    /// Encodes a picture, seals its CLS token, has the relay classify it, and opens the answer.
+    ///
+    /// # Errors
+    /// A `ClientError` object `{code, message, action}`; nothing has left the device but what the ledger shows.
+    pub async fn scan(&mut self, bytes: Vec<u8>, on_event: Function, signal: AbortSignal) -> Result<JsValue, JsValue> {
+        let events = Events::new(on_event);
+        self.http.set_events(events.clone());
+        let scan = self.run(&bytes, &events, &signal).await?;
+        Ok(scan)
+    }
+}
+
+/// A phantom of a brain, drawn by the project, as the bytes of a PNG file.
+#[wasm_bindgen]
+pub fn phantom_png(seed: u32, lesion: bool) -> Vec<u8> {
+    models::phantom::brain_phantom_png(u64::from(seed), lesion)
+}
+
+async fn open(options: JsValue, events: Events, signal: &AbortSignal) -> Result<Client, ClientError> {
+    let options: Options =
+        serde_wasm_bindgen::from_value(options).map_err(|_| ClientError::internal("the options are not {relay, model}"))?;
+    let http = Http::new(&options.relay, events.clone());
+
+    let clock = Clock::start(&events, Step::Models);
+    let model = relay::find_model(&http, &options.model, signal).await?;
+    clock.stop();
+
+    let clock = Clock::start(&events, Step::Encoder);
+    let pack = relay::fetch_pack(&http, &events, &model, signal).await?;
+    let backend = Backend::load(&pack).await?;
+    clock.stop();
+    pause::turn(signal).await?;
+
+    let clock = Clock::start(&events, Step::Key);
+    let secret_key = SecretKey::make(&GLWE_2048_TU17)?;
+    let public_key = secret_key.make_public_key()?;
+    clock.stop();
+
+    let clock = Clock::start(&events, Step::Session);
+    let session_key = SessionKey::new(GLWE_2048_TU17.id(), public_key.to_bytes())?;
+    let session = relay::open_session(&http, &session_key, signal).await?;
+    clock.stop();
+
+    let encoder = pack.encoder_id();
+    Ok(Client { http, card: pack.into_card(), backend, secret_key, session_key, session, encoder })
+}
+
+impl Client {
+    async fn run(&mut self, bytes: &[u8], events: &Events, signal: &AbortSignal) -> Result<JsValue, ClientError> {
+        let mut timings = Timings::default();
+
+        let clock = Clock::start(events, Step::Decode);
+        let input = self.card.preprocess.letterbox(&decode(bytes)?).to_tensor(&self.card.preprocess);
+        timings.decode = clock.stop();
+        pause::turn(signal).await?;
+
+        let clock = Clock::start(events, Step::Encode);
+        let cls = self.backend.encode(&input, signal, |share| events.progress(Step::Encode, share, 1.0)).await?;
+        timings.encode = clock.stop();
+
+        let clock = Clock::start(events, Step::Seal);
+        let token = self.secret_key.make_sealed_token(&self.card.cls.quantiser.quantise(&cls))?.to_bytes();
+        timings.seal = clock.stop();
+
+        let clock = Clock::start(events, Step::Send);
+        let sealed_bytes = token.len();
+        let (answer, budget_left) = self.infer(token, signal).await?;
+        timings.relay = clock.stop();
+
+        let clock = Clock::start(events, Step::Open);
+        let logits = EncryptedLogits::from_bytes(&GLWE_2048_TU17, self.card.classes.len(), answer.logits())?;
+        let logits = self.secret_key.open(&logits)?;
+        timings.open = clock.stop();
+
+        let answer_bytes = answer.logits().len();
+        to_js(&self.describe(&logits, timings, sealed_bytes, answer_bytes, budget_left))
+    }
+
+    /// Sends the token; a relay that has forgotten the session gets the same public key once more.
+    async fn infer(&mut self, token: Vec<u8>, signal: &AbortSignal) -> Result<(InferAnswer, Option<u32>), ClientError> {
+        for _attempt in 0..2 {
+            let dim = self.card.cls.dim as u16;
+            let request = InferRequest::new(GLWE_2048_TU17.id(), self.session, self.encoder, dim, token.clone())?;
+            match relay::infer(&self.http, &self.card, &request, signal).await? {
+                Inference::Answered(answer, left) => return Ok((answer, left)),
+                Inference::UnknownSession => self.session = relay::open_session(&self.http, &self.session_key, signal).await?,
+            }
+        }
+        Err(ClientError::no_relay("it forgets its sessions"))
+    }
+
+    fn describe(
+        &self,
+        logits: &[i64],
+        timings: Timings,
+        sealed_bytes: usize,
+        answer_bytes: usize,
+        budget_left: Option<u32>,
+    ) -> Scan<'_> {
+        let probabilities = self.card.probabilities(logits);
+        let classes = self.card.classes.iter().zip(logits).zip(&probabilities);
+        let classes: Vec<_> = classes
+            .map(|((class, &logit), &probability)| Class { id: &class.id, label: &class.label, probability, logit })
+            .collect();
+        let top = models::head::top_class(logits);
+        Scan {
+            model: &self.card.id,
+            version: &self.card.version,
+            classes,
+            top,
+            backend: self.backend.name(),
+            timings,
+            sealed_bytes,
+            answer_bytes,
+            budget_left,
+        }
+    }
+}
+
+/// Times a step and tells the page of its beginning and end.
+struct Clock<'a> {
+    events: &'a Events,
+    step: Step,
+    started: f64,
+}
+
+impl<'a> Clock<'a> {
+    fn start(events: &'a Events, step: Step) -> Self {
+        events.progress(step, 0.0, 1.0);
+        Self { events, step, started: now() }
+    }
+
+    fn stop(self) -> f64 {
+        let ms = now() - self.started;
+        self.events.finished(self.step, ms);
+        ms
+    }
+}
+
+fn to_js(value: &impl Serialize) -> Result<JsValue, ClientError> {
+    value
+        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
+        .map_err(|_| ClientError::internal("a result could not be handed to the page"))
+}

@@ -1,0 +1,93 @@
+//! What the page is told when something fails: a code to branch on, a sentence, and what to do next.
+
+use serde::Serialize;
+use wasm_bindgen::JsValue;
+
+/// A failure as JavaScript sees it.
+#[derive(Debug, Clone, Serialize, thiserror::Error)]
+#[error("{message}")]
+pub struct ClientError {
+    /// One of the codes that the page knows.
+    pub code: &'static str,
+    /// What happened.
+    pub message: String,
+    /// What the user can do.
+    pub action: String,
+    /// Seconds after which another try makes sense, where the relay said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u32>,
+}
+
+impl ClientError {
+    /// An error with a code, a sentence and an advice.
+    pub fn new(code: &'static str, message: impl Into<String>, action: impl Into<String>) -> Self {
+        Self { code, message: message.into(), action: action.into(), retry_after_s: None }
+    }
+
+    /// The user asked to stop.
+    pub fn cancelled() -> Self {
+        Self::new("cancelled", "The scan was cancelled.", "Start it again when you like; nothing was sent after you cancelled.")
+    }
+
+    /// Something that should not happen; `what` must hold no secret.
+    pub fn internal(what: impl std::fmt::Display) -> Self {
+        Self::new(
+            "internal",
+            format!("The client failed: {what}."),
+            "Reload the page and try again; if it happens again, tell the people who run this page.",
+        )
+    }
+
+    /// The relay could not be reached, or broke off.
+    pub fn no_relay(what: impl std::fmt::Display) -> Self {
+        Self::new(
+            "no-relay",
+            format!("The relay cannot be reached ({what})."),
+            "Check the network, then try again. Your image is still here and nothing of it was sent.",
+        )
+    }
+
+    /// Client and relay do not speak the same version.
+    pub fn wrong_version(what: impl std::fmt::Display) -> Self {
+        Self::new(
+            "wrong-version",
+            format!("This page and the relay do not fit together: {what}."),
+            "Reload the page; if that does not help, the relay or the page must be updated by the people who run them.",
+        )
+    }
+
+    /// The pack's files are not what its card says.
+    pub fn corrupt_pack(what: impl std::fmt::Display) -> Self {
+        Self::new(
+            "corrupt-pack",
+            format!("The model could not be used: {what}."),
+            "Try again: the files are fetched anew. If it happens again, tell the people who run the relay.",
+        )
+    }
+}
+
+impl From<models::ModelError> for ClientError {
+    /// The model crate's errors on this path are about the user's file; pack errors are mapped where packs are read.
+    fn from(error: models::ModelError) -> Self {
+        let code = if error.is_too_large() { "too-large" } else { "wrong-file" };
+        Self::new(code, error.to_string(), "Choose a PNG or JPEG file of the image.")
+    }
+}
+
+impl From<he::HeError> for ClientError {
+    fn from(error: he::HeError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<wire::WireError> for ClientError {
+    fn from(error: wire::WireError) -> Self {
+        Self::wrong_version(error)
+    }
+}
+
+impl From<ClientError> for JsValue {
+    fn from(error: ClientError) -> Self {
+        serde_wasm_bindgen::to_value(&error).unwrap_or_else(|_| JsValue::from_str(error.code))
+    }
+}

@@ -1,0 +1,183 @@
+//! The relay's HTTP interface, as the client uses it.
+
+use models::card::ModelCard;
+use models::pack::PublicPack;
+use serde::Deserialize;
+use web_sys::AbortSignal;
+use wire::{InferAnswer, InferRequest, MEDIA_TYPE, SessionKey};
+
+use crate::cache;
+use crate::error::ClientError;
+use crate::events::{Events, Step};
+use crate::http::{Answer, Ask, Http, SHORT_ANSWER};
+
+/// Version of the HTTP interface that this client speaks.
+const PROTOCOL: u32 = 1;
+
+#[derive(Deserialize)]
+struct Models {
+    protocol: u32,
+    models: Vec<Model>,
+}
+
+/// A model as the relay lists it.
+#[derive(Deserialize)]
+pub struct Model {
+    id: String,
+    card: String,
+    encoder: EncoderFile,
+    parameters: String,
+}
+
+#[derive(Deserialize)]
+struct EncoderFile {
+    url: String,
+    bytes: usize,
+}
+
+#[derive(Deserialize)]
+struct Session {
+    session: String,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    #[serde(rename = "type")]
+    kind: String,
+    title: Option<String>,
+    detail: Option<String>,
+}
+
+/// What became of a sealed token.
+pub enum Inference {
+    /// The encrypted logits, and how many more queries the relay grants.
+    Answered(InferAnswer, Option<u32>),
+    /// The relay has forgotten the session: make another.
+    UnknownSession,
+}
+
+/// Finds a model in the relay's list.
+///
+/// # Errors
+/// `no-relay`, `wrong-version`, or `no-model` where the relay does not serve it.
+pub async fn find_model(http: &Http, id: &str, signal: &AbortSignal) -> Result<Model, ClientError> {
+    let answer = http.ask(get("/v1/models", "find the model", "list of models (public)"), signal, |_| ()).await?;
+    let list: Models = json(&accept(answer)?)?;
+    if list.protocol != PROTOCOL {
+        return Err(ClientError::wrong_version(format!(
+            "the relay speaks version {}, this page version {PROTOCOL}",
+            list.protocol
+        )));
+    }
+    let names = list.models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>().join(", ");
+    let model = list.models.into_iter().find(|model| model.id == id).ok_or_else(|| {
+        ClientError::new("no-model", format!("The relay does not serve the model {id:?}."), format!("Choose one of: {names}."))
+    })?;
+    if model.parameters != he::GLWE_2048_TU17.name() {
+        return Err(ClientError::wrong_version(format!("the relay asks for the parameter set {:?}", model.parameters)));
+    }
+    Ok(model)
+}
+
+/// Fetches a model's card and encoder, the latter from the browser's cache where it is there, and checks them.
+///
+/// # Errors
+/// `no-relay`, or `corrupt-pack` where the files are not what the card says.
+pub async fn fetch_pack(http: &Http, events: &Events, model: &Model, signal: &AbortSignal) -> Result<PublicPack, ClientError> {
+    let card = accept(http.ask(get(&model.card, "read the model's card", "model card (public)"), signal, |_| ()).await?)?;
+    let address = http.url(&model.encoder.url);
+    let ask = || Ask {
+        limit: models::pack::MAX_ENCODER_BYTES,
+        ..get(&model.encoder.url, "fetch the encoder", "encoder weights (public)")
+    };
+    if let Some(bytes) = cache::get(&address).await {
+        http.note_cached(&ask(), &bytes);
+        match PublicPack::from_parts(&card, bytes) {
+            Ok(pack) => return Ok(pack),
+            // A damaged cache entry is no reason to fail: the relay still has the file.
+            Err(_) => cache::remove(&address).await,
+        }
+    }
+    let total = model.encoder.bytes as f64;
+    let answer = http.ask(ask(), signal, |bytes| events.progress(Step::Encoder, bytes as f64, total)).await?;
+    let bytes = accept(answer)?;
+    let pack = PublicPack::from_parts(&card, bytes).map_err(ClientError::corrupt_pack)?;
+    cache::put(&address, pack.encoder_bytes()).await;
+    Ok(pack)
+}
+
+/// Registers a public key; answers the session.
+///
+/// # Errors
+/// `no-relay`, `busy`, or an answer that is not a session.
+pub async fn open_session(http: &Http, key: &SessionKey, signal: &AbortSignal) -> Result<[u8; 16], ClientError> {
+    let body = key.encode();
+    let ask = Ask {
+        method: "POST",
+        body: Some((&body, MEDIA_TYPE)),
+        ..get("/v1/sessions", "register the session's public key", "public key (opens nothing)")
+    };
+    let session: Session = json(&accept(http.ask(ask, signal, |_| ()).await?)?)?;
+    let mut id = [0; 16];
+    hex::decode_to_slice(&session.session, &mut id)
+        .map_err(|_| ClientError::wrong_version("the session's name is not 32 hex digits"))?;
+    Ok(id)
+}
+
+/// Sends a sealed token and reads the encrypted logits.
+///
+/// # Errors
+/// `no-relay`, `busy`, `budget`, `wrong-version`.
+pub async fn infer(
+    http: &Http,
+    card: &ModelCard,
+    request: &InferRequest,
+    signal: &AbortSignal,
+) -> Result<Inference, ClientError> {
+    let body = request.encode();
+    let path = format!("/v1/models/{}/infer", card.id);
+    let ask = Ask {
+        method: "POST",
+        body: Some((&body, MEDIA_TYPE)),
+        ..get(&path, "classify the sealed token", "sealed token (ciphertext) out, encrypted logits in")
+    };
+    let answer = http.ask(ask, signal, |_| ()).await?;
+    if answer.status == 404 && problem(&answer).is_some_and(|problem| problem.kind == "urn:veilsight:unknown-session") {
+        return Ok(Inference::UnknownSession);
+    }
+    let left = answer.header("x-veilsight-budget-left").and_then(|text| text.parse().ok());
+    Ok(Inference::Answered(InferAnswer::decode(&accept(answer)?)?, left))
+}
+
+fn get<'a>(path: &'a str, purpose: &'static str, content: &'static str) -> Ask<'a> {
+    Ask { method: "GET", path, purpose, content, body: None, limit: SHORT_ANSWER }
+}
+
+fn json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(bytes).map_err(|_| ClientError::wrong_version("the relay's answer is not what this page expects"))
+}
+
+fn problem(answer: &Answer) -> Option<Problem> {
+    serde_json::from_slice(&answer.body).ok()
+}
+
+/// The body of a good answer; else the relay's problem in the client's terms.
+fn accept(answer: Answer) -> Result<Vec<u8>, ClientError> {
+    if (200..300).contains(&answer.status) {
+        return Ok(answer.body);
+    }
+    let (title, detail) = problem(&answer).map_or((None, None), |problem| (problem.title, problem.detail));
+    let message = title.unwrap_or_else(|| format!("The relay answered with status {}.", answer.status));
+    let (code, advice) = match answer.status {
+        429 if answer.header("x-veilsight-budget-left").is_some() => {
+            ("budget", "Wait until the budget is renewed, or ask the relay's administrator for more.")
+        }
+        429 | 503 => ("busy", "Wait a moment, then try again. Your image is still here."),
+        404 => ("no-model", "Check the address of the relay and the name of the model."),
+        400 | 409 | 413 | 415 | 422 => ("wrong-version", "Reload the page, so that page and relay fit together."),
+        _ => ("no-relay", "Try again in a moment; if it goes on, tell the people who run the relay."),
+    };
+    let mut error = ClientError::new(code, message, detail.unwrap_or_else(|| advice.into()));
+    error.retry_after_s = answer.header("retry-after").and_then(|text| text.parse().ok());
+    Err(error)
+}

@@ -1,0 +1,78 @@
+//! `cargo demo`: the whole product on this machine.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::{env, fs};
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::steps::{command, run};
+use crate::{browser_build, page_build, root, target, tools};
+
+/// Build everything and run the product on this machine.
+#[derive(Args)]
+pub struct Demo {
+    /// Port on 127.0.0.1.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Folder of the relay's SQLite file.
+    #[arg(long, default_value = "target/demo")]
+    data_dir: PathBuf,
+    /// Build the relay with the release profile (link-time optimised; takes longer).
+    #[arg(long, conflicts_with = "debug")]
+    release: bool,
+    /// Build the relay with the development profile, which is optimised too and shared with `cargo verify` (the default).
+    #[arg(long)]
+    debug: bool,
+}
+
+impl Demo {
+    /// Checks, builds, and runs the relay until it is stopped.
+    pub fn run(self) -> Result<()> {
+        tools::need_node()?;
+        println!(
+            "Veilsight demo. The first run compiles everything, which takes some 10 to 25 minutes; later starts take seconds."
+        );
+        println!("[1/3] The browser's client, Rust to WebAssembly, for the CPU and for WebGPU");
+        browser_build::build()?;
+        println!("[2/3] The page");
+        page_build::build()?;
+        println!("[3/3] The relay");
+        self.serve(build_relay(self.release)?)
+    }
+
+    fn serve(&self, relay: PathBuf) -> Result<()> {
+        let data = root().join(&self.data_dir);
+        fs::create_dir_all(&data).with_context(|| format!("the data folder {} cannot be made", data.display()))?;
+        let mut command = command(&relay.to_string_lossy(), &["--listen", &format!("127.0.0.1:{}", self.port)]);
+        command.arg("--data-dir").arg(data);
+        command.arg("--www").arg(root().join("www/dist"));
+        command.arg("--models").arg(root().join("models/zoo"));
+        println!("Open http://127.0.0.1:{} in a browser; stop with Ctrl-C.", self.port);
+        replace(command)
+    }
+}
+
+/// Builds the relay; answers the program's path.
+pub fn build_relay(release: bool) -> Result<PathBuf> {
+    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let mut build = command(&cargo, &["build", "--package", "relay-server", "--bin", "relay-server"]);
+    if release {
+        build.arg("--release");
+    }
+    run(build)?;
+    Ok(target().join(if release { "release" } else { "debug" }).join("relay-server"))
+}
+
+/// Becomes the relay, so that signals reach it directly and it can end in order.
+#[cfg(unix)]
+fn replace(mut command: Command) -> Result<()> {
+    use std::os::unix::process::CommandExt;
+    Err(command.exec()).context("the relay could not be started")
+}
+
+#[cfg(not(unix))]
+fn replace(command: Command) -> Result<()> {
+    run(command)
+}
