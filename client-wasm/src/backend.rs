@@ -1,7 +1,6 @@
 //! The encoder on the CPU or on WebGPU, behind one face.
 
-use models::pack::PublicPack;
-use models::vit::CpuVit;
+use models::{CpuVit, TensorMap, VitConfig};
 use web_sys::AbortSignal;
 
 use crate::error::ClientError;
@@ -19,25 +18,23 @@ pub enum Backend {
 /// The burn module and its device.
 #[cfg(feature = "webgpu")]
 pub struct WebGpuVit {
-    module: models::vit::Vit,
+    module: models::vit::module::Vit,
     device: burn::tensor::Device,
 }
 
 impl Backend {
-    /// Loads the pack's encoder: on WebGPU in the build that has it, else on the CPU.
+    /// Loads an encoder: on WebGPU in the build that has it, else on the CPU.
     ///
     /// # Errors
     /// `corrupt-pack` where the weights do not fit the card; `internal` where the device cannot be had.
-    pub async fn load(pack: &PublicPack) -> Result<Self, ClientError> {
-        let weights = pack.encoder_weights().map_err(ClientError::corrupt_pack)?;
-        let config = &pack.card().encoder.architecture;
+    pub async fn load(config: &VitConfig, weights: TensorMap) -> Result<Self, ClientError> {
         #[cfg(feature = "webgpu")]
         {
             let device = burn::tensor::Device::wgpu_options()
                 .init_async()
                 .await
                 .map_err(|error| ClientError::internal(format!("WebGPU gave no device: {error}")))?;
-            let module = models::vit::Vit::from_weights(config, &weights, &device).map_err(ClientError::corrupt_pack)?;
+            let module = models::vit::module::Vit::from_weights(config, &weights, &device).map_err(ClientError::corrupt_pack)?;
             Ok(Self::WebGpu(WebGpuVit { module, device }))
         }
         #[cfg(not(feature = "webgpu"))]
@@ -66,7 +63,7 @@ impl Backend {
                     progress((block + 1) as f64 / vit.depth() as f64);
                     pause::turn(signal).await?;
                 }
-                Ok(vit.cls(tokens))
+                Ok(vit.cls(&tokens))
             }
             #[cfg(feature = "webgpu")]
             Self::WebGpu(vit) => {

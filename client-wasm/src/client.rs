@@ -2,8 +2,7 @@
 
 use he::{EncryptedLogits, GLWE_2048_TU17, SecretKey};
 use js_sys::{Function, Uint8Array};
-use models::card::ModelCard;
-use models::preprocess::decode;
+use models::{ModelCard, decode};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
@@ -133,7 +132,8 @@ async fn open(options: JsValue, events: Events, signal: &AbortSignal) -> Result<
 
     let clock = Clock::start(&events, Step::Encoder);
     let pack = relay::fetch_pack(&http, &events, &model, signal).await?;
-    let backend = Backend::load(&pack).await?;
+    let (card, weights) = pack.into_weights().map_err(ClientError::corrupt_pack)?;
+    let backend = Backend::load(&card.encoder.architecture, weights).await?;
     clock.stop();
     pause::turn(signal).await?;
 
@@ -147,8 +147,8 @@ async fn open(options: JsValue, events: Events, signal: &AbortSignal) -> Result<
     let session = relay::open_session(&http, &session_key, signal).await?;
     clock.stop();
 
-    let encoder = pack.encoder_id();
-    Ok(Client { http, card: pack.into_card(), backend, secret_key, session_key, session, encoder })
+    let encoder = card.encoder_tag();
+    Ok(Client { http, card, backend, secret_key, session_key, session, encoder })
 }
 
 impl Client {
@@ -208,7 +208,7 @@ impl Client {
         let classes: Vec<_> = classes
             .map(|((class, &logit), &probability)| Class { id: &class.id, label: &class.label, probability, logit })
             .collect();
-        let top = models::head::top_class(logits);
+        let top = top_class(logits);
         Scan {
             model: &self.card.id,
             version: &self.card.version,
@@ -241,6 +241,11 @@ impl<'a> Clock<'a> {
         self.events.finished(self.step, ms);
         ms
     }
+}
+
+/// Index of the largest logit, the first of equals.
+fn top_class(logits: &[i64]) -> usize {
+    (0..logits.len()).rev().max_by_key(|&class| logits[class]).unwrap_or(0)
 }
 
 fn to_js(value: &impl Serialize) -> Result<JsValue, ClientError> {

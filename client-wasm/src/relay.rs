@@ -1,7 +1,7 @@
 //! The relay's HTTP interface, as the client uses it.
 
-use models::card::ModelCard;
-use models::pack::PublicPack;
+use models::card::MAX_ENCODER_BYTES;
+use models::{ModelCard, PublicPack};
 use serde::Deserialize;
 use web_sys::AbortSignal;
 use wire::{InferAnswer, InferRequest, MEDIA_TYPE, SessionKey};
@@ -87,7 +87,7 @@ pub async fn fetch_pack(http: &Http, events: &Events, model: &Model, signal: &Ab
     let card = accept(http.ask(get(&model.card, "read the model's card", "model card (public)"), signal, |_| ()).await?)?;
     let address = http.url(&model.encoder.url);
     let ask = || Ask {
-        limit: models::pack::MAX_ENCODER_BYTES,
+        limit: MAX_ENCODER_BYTES as usize,
         ..get(&model.encoder.url, "fetch the encoder", "encoder weights (public)")
     };
     if let Some(bytes) = cache::get(&address).await {
