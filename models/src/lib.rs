@@ -8,6 +8,7 @@ pub mod config;
 pub mod error;
 pub mod head;
 pub mod pack;
+pub mod phantom;
 pub mod preprocess;
 pub mod quantise;
 pub mod vit;
