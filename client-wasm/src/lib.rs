@@ -6,6 +6,8 @@
 #![deny(missing_docs)]
 
 mod backend;
+#[cfg(feature = "bench")]
+mod bench;
 mod cache;
 mod client;
 mod error;

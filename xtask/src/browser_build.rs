@@ -12,16 +12,26 @@ use crate::{root, target, tools};
 
 /// One build of `client-wasm`.
 struct Build {
-    /// Folder below www/dist/wasm.
     name: &'static str,
+    /// Where it goes, below the checkout's root.
+    out: &'static str,
     profile: &'static str,
     features: &'static [&'static str],
 }
 
 const BUILDS: [Build; 2] = [
-    Build { name: "cpu", profile: "wasm-small", features: &[] },
-    Build { name: "webgpu", profile: "wasm", features: &["--features", "webgpu"] },
+    Build { name: "cpu", out: "www/dist/wasm/cpu", profile: "wasm-small", features: &[] },
+    Build { name: "webgpu", out: "www/dist/wasm/webgpu", profile: "wasm", features: &["--features", "webgpu"] },
 ];
+
+/// The CPU build with the exports that `lab bench` measures; it is not served.
+const BENCH: Build = Build { name: "bench", out: "target/bench-wasm", profile: "wasm-small", features: &["--features", "bench"] };
+
+/// Builds the benchmarks' WebAssembly into target/bench-wasm.
+pub fn build_bench() -> Result<()> {
+    tools::need_wasm_target()?;
+    BENCH.run()
+}
 
 /// Builds both, and their JavaScript glue, into www/dist/wasm.
 pub fn build() -> Result<()> {
@@ -31,7 +41,7 @@ pub fn build() -> Result<()> {
 
 impl Build {
     fn run(&self) -> Result<()> {
-        println!("Building the browser's client ({}) ...", self.name);
+        eprintln!("Building the browser's client ({}) ...", self.name);
         let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".into());
         let mut build = command(&cargo, &["build", "--package", "client-wasm", "--lib", "--target", "wasm32-unknown-unknown"]);
         build.args(["--profile", self.profile]).args(self.features);
@@ -59,6 +69,6 @@ impl Build {
     }
 
     fn out(&self) -> PathBuf {
-        root().join("www/dist/wasm").join(self.name)
+        root().join(self.out)
     }
 }

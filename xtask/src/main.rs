@@ -31,6 +31,8 @@ enum Command {
     Verify(verify::Verify),
     /// Build the browser's WebAssembly into www/dist/wasm.
     BuildWasm,
+    /// Build the WebAssembly that `cargo lab bench` measures into target/bench-wasm.
+    BuildBench,
     /// Build the WebAssembly and the page into www/dist.
     BuildWww,
     /// Run a WebAssembly test file in Node (cargo calls this during `verify`).
@@ -47,6 +49,7 @@ fn main() -> anyhow::Result<()> {
         Command::Demo(demo) => demo.run(),
         Command::Verify(verify) => verify.run(),
         Command::BuildWasm => browser_build::build(),
+        Command::BuildBench => browser_build::build_bench(),
         Command::BuildWww => {
             tools::need_node()?;
             browser_build::build()?;

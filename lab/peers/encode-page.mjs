@@ -1,0 +1,56 @@
+// Runs in the page of encode.mjs.
+const bytes = async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer());
+const architecture = await (await fetch("/case/architecture.json")).text();
+const config = JSON.parse(architecture);
+const input = Float32Array.from({ length: config.in_channels * config.image_size ** 2 }, (_, index) => Math.sin(index * 0.37));
+
+const engines = {
+  async ours() {
+    const client = await import("/ours/client_wasm.js");
+    const instance = await client.default({ module_or_path: "/ours/client_wasm_bg.wasm" });
+    const encoder = new client.EncodeBench(architecture, await bytes("/case/weights.safetensors"));
+    return { encode: async () => encoder.encode(input), heap: () => instance.memory.buffer.byteLength };
+  },
+  async ort() {
+    const ort = await import("/ort/ort.wasm.min.mjs");
+    ort.env.wasm.numThreads = 1;
+    ort.env.wasm.wasmPaths = "/ort/";
+    const session = await ort.InferenceSession.create(await bytes("/case/model.onnx"), { executionProviders: ["wasm"] });
+    const image = new ort.Tensor("float32", input, [1, config.in_channels, config.image_size, config.image_size]);
+    return { encode: async () => (await session.run({ image })).cls.data };
+  },
+};
+
+const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
+
+async function timed(encoder) {
+  const start = performance.now();
+  const cls = await encoder.encode();
+  return [performance.now() - start, cls];
+}
+
+/** Bytes of the page after loading one engine and encoding twice. */
+window.memory = async (name) => {
+  const encoder = await engines[name]();
+  await encoder.encode();
+  await encoder.encode();
+  const measured = await performance.measureUserAgentSpecificMemory();
+  return measured.bytes;
+};
+
+/** Medians of both engines, run in turn, and how far their CLS tokens are apart. */
+window.compare = async (runs) => {
+  const [ours, ort] = [await engines.ours(), await engines.ort()];
+  const [times, others, ratios] = [[], [], []];
+  let difference = 0;
+  for (let run = -2; run < runs; run++) {
+    const [mine, a] = await timed(ours);
+    const [theirs, b] = await timed(ort);
+    difference = a.reduce((most, value, index) => Math.max(most, Math.abs(value - b[index])), 0);
+    if (run < 0) continue;
+    times.push(mine);
+    others.push(theirs);
+    ratios.push(mine / theirs);
+  }
+  return { ours_ms: median(times), ort_ms: median(others), ratio: median(ratios), max_difference: difference };
+};
