@@ -70,12 +70,7 @@ impl Header {
     /// Fewer than twelve bytes, another magic or version, an unknown kind, or a length over the kind's limit.
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let (header, _) =
-            bytes
-                .split_first_chunk::<HEADER_BYTES>()
-                .ok_or(WireError::Truncated {
-                    needed: HEADER_BYTES,
-                    found: bytes.len(),
-                })?;
+            bytes.split_first_chunk::<HEADER_BYTES>().ok_or(WireError::Truncated { needed: HEADER_BYTES, found: bytes.len() })?;
         let [m0, m1, m2, m3, version, kind, p0, p1, l0, l1, l2, l3] = *header;
         if [m0, m1, m2, m3] != MAGIC {
             return Err(WireError::NotVeil);
@@ -87,11 +82,7 @@ impl Header {
         // A u32 fits usize on every target of this project (32 and 64 bits).
         let payload_bytes = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
         check_limit("payload", payload_bytes, kind.max_payload_bytes())?;
-        Ok(Self {
-            kind,
-            parameters: u16::from_le_bytes([p0, p1]),
-            payload_bytes,
-        })
+        Ok(Self { kind, parameters: u16::from_le_bytes([p0, p1]), payload_bytes })
     }
 }
 
@@ -115,53 +106,30 @@ pub(crate) fn encode(kind: Kind, parameters: u16, parts: &[&[u8]]) -> Vec<u8> {
 pub(crate) fn open(wanted: Kind, bytes: &[u8]) -> Result<(u16, &[u8]), WireError> {
     let header = Header::decode(bytes)?;
     if header.kind != wanted {
-        return Err(WireError::OtherKind {
-            wanted,
-            found: header.kind,
-        });
+        return Err(WireError::OtherKind { wanted, found: header.kind });
     }
     let payload = &bytes[HEADER_BYTES..];
     if payload.len() != header.payload_bytes {
-        return Err(WireError::Length {
-            announced: header.payload_bytes,
-            found: payload.len(),
-        });
+        return Err(WireError::Length { announced: header.payload_bytes, found: payload.len() });
     }
     Ok((header.parameters, payload))
 }
 
 /// Splits the fixed part off a payload.
 pub(crate) fn split_fixed<const N: usize>(payload: &[u8]) -> Result<(&[u8; N], &[u8]), WireError> {
-    payload
-        .split_first_chunk::<N>()
-        .ok_or(WireError::Truncated {
-            needed: HEADER_BYTES + N,
-            found: HEADER_BYTES + payload.len(),
-        })
+    payload.split_first_chunk::<N>().ok_or(WireError::Truncated { needed: HEADER_BYTES + N, found: HEADER_BYTES + payload.len() })
 }
 
 /// Holds a count or length against its limit.
-pub(crate) fn check_limit(
-    field: &'static str,
-    found: usize,
-    limit: usize,
-) -> Result<(), WireError> {
+pub(crate) fn check_limit(field: &'static str, found: usize, limit: usize) -> Result<(), WireError> {
     if found > limit {
-        return Err(WireError::Limit {
-            field,
-            found,
-            limit,
-        });
+        return Err(WireError::Limit { field, found, limit });
     }
     Ok(())
 }
 
 /// Holds a count or length against zero and its limit.
-pub(crate) fn check_filled(
-    field: &'static str,
-    found: usize,
-    limit: usize,
-) -> Result<(), WireError> {
+pub(crate) fn check_filled(field: &'static str, found: usize, limit: usize) -> Result<(), WireError> {
     if found == 0 {
         return Err(WireError::Empty { field });
     }

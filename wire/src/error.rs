@@ -17,9 +17,7 @@ pub enum WireError {
     #[error("this is no Veilsight message: it does not start with VEIL")]
     NotVeil,
     /// The sender speaks another version of the protocol.
-    #[error(
-        "the message has version {found}, this side speaks version {VERSION}: update the older side"
-    )]
+    #[error("the message has version {found}, this side speaks version {VERSION}: update the older side")]
     Version {
         /// Version in the envelope.
         found: u8,

@@ -21,11 +21,7 @@ impl InferAnswer {
     pub fn new(parameters: u16, classes: u16, logits: Vec<u8>) -> Result<Self, WireError> {
         check_filled("classes", classes.into(), MAX_CLASSES.into())?;
         check_filled("logits", logits.len(), MAX_LOGITS_BYTES)?;
-        Ok(Self {
-            parameters,
-            classes,
-            logits,
-        })
+        Ok(Self { parameters, classes, logits })
     }
 
     /// Number of the parameter set.
@@ -45,11 +41,7 @@ impl InferAnswer {
 
     /// The whole message.
     pub fn encode(&self) -> Vec<u8> {
-        encode(
-            Kind::InferAnswer,
-            self.parameters,
-            &[&self.classes.to_le_bytes(), &self.logits],
-        )
+        encode(Kind::InferAnswer, self.parameters, &[&self.classes.to_le_bytes(), &self.logits])
     }
 
     /// Reads a whole message.

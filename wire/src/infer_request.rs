@@ -23,22 +23,10 @@ impl InferRequest {
     ///
     /// # Errors
     /// A dim of zero or over [`MAX_DIM`]; an empty token or one over [`MAX_TOKEN_BYTES`].
-    pub fn new(
-        parameters: u16,
-        session: [u8; 16],
-        encoder: [u8; 8],
-        dim: u16,
-        token: Vec<u8>,
-    ) -> Result<Self, WireError> {
+    pub fn new(parameters: u16, session: [u8; 16], encoder: [u8; 8], dim: u16, token: Vec<u8>) -> Result<Self, WireError> {
         check_filled("dim", dim.into(), MAX_DIM.into())?;
         check_filled("token", token.len(), MAX_TOKEN_BYTES)?;
-        Ok(Self {
-            parameters,
-            session,
-            encoder,
-            dim,
-            token,
-        })
+        Ok(Self { parameters, session, encoder, dim, token })
     }
 
     /// Number of the parameter set.
@@ -69,11 +57,7 @@ impl InferRequest {
     /// The whole message.
     pub fn encode(&self) -> Vec<u8> {
         let dim = self.dim.to_le_bytes();
-        encode(
-            Kind::InferRequest,
-            self.parameters,
-            &[&self.session, &self.encoder, &dim, &self.token],
-        )
+        encode(Kind::InferRequest, self.parameters, &[&self.session, &self.encoder, &dim, &self.token])
     }
 
     /// Reads a whole message.
@@ -86,12 +70,6 @@ impl InferRequest {
         let (session, rest) = split_fixed::<16>(fixed)?;
         let (encoder, rest) = split_fixed::<8>(rest)?;
         let (dim, _) = split_fixed::<2>(rest)?;
-        Self::new(
-            parameters,
-            *session,
-            *encoder,
-            u16::from_le_bytes(*dim),
-            token.to_vec(),
-        )
+        Self::new(parameters, *session, *encoder, u16::from_le_bytes(*dim), token.to_vec())
     }
 }

@@ -16,10 +16,7 @@ impl SessionKey {
     /// An empty key or one over [`MAX_PUBLIC_KEY_BYTES`].
     pub fn new(parameters: u16, public_key: Vec<u8>) -> Result<Self, WireError> {
         check_filled("public key", public_key.len(), MAX_PUBLIC_KEY_BYTES)?;
-        Ok(Self {
-            parameters,
-            public_key,
-        })
+        Ok(Self { parameters, public_key })
     }
 
     /// Number of the parameter set.

@@ -23,22 +23,9 @@ struct Valid {
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 enum Message {
-    SessionKey {
-        parameters: u16,
-        public_key: String,
-    },
-    InferRequest {
-        parameters: u16,
-        session: String,
-        encoder: String,
-        dim: u16,
-        token: String,
-    },
-    InferAnswer {
-        parameters: u16,
-        classes: u16,
-        logits: String,
-    },
+    SessionKey { parameters: u16, public_key: String },
+    InferRequest { parameters: u16, session: String, encoder: String, dim: u16, token: String },
+    InferAnswer { parameters: u16, classes: u16, logits: String },
 }
 
 #[derive(Deserialize)]
@@ -62,38 +49,21 @@ fn every_published_message_decodes_to_its_fields() {
     for Valid { name, hex, message } in vectors().valid {
         let raw = bytes(&hex);
         match message {
-            Message::SessionKey {
-                parameters,
-                public_key,
-            } => {
+            Message::SessionKey { parameters, public_key } => {
                 let read = SessionKey::decode(&raw).unwrap();
                 assert_eq!(read.parameters(), parameters, "{name}");
                 assert_eq!(read.public_key(), bytes(&public_key), "{name}");
             }
-            Message::InferRequest {
-                parameters,
-                session,
-                encoder,
-                dim,
-                token,
-            } => {
+            Message::InferRequest { parameters, session, encoder, dim, token } => {
                 let read = InferRequest::decode(&raw).unwrap();
                 assert_eq!((read.parameters(), read.dim()), (parameters, dim), "{name}");
                 assert_eq!(read.session()[..], bytes(&session), "{name}");
                 assert_eq!(read.encoder()[..], bytes(&encoder), "{name}");
                 assert_eq!(read.token(), bytes(&token), "{name}");
             }
-            Message::InferAnswer {
-                parameters,
-                classes,
-                logits,
-            } => {
+            Message::InferAnswer { parameters, classes, logits } => {
                 let read = InferAnswer::decode(&raw).unwrap();
-                assert_eq!(
-                    (read.parameters(), read.classes()),
-                    (parameters, classes),
-                    "{name}"
-                );
+                assert_eq!((read.parameters(), read.classes()), (parameters, classes), "{name}");
                 assert_eq!(read.logits(), bytes(&logits), "{name}");
             }
         }
@@ -104,32 +74,15 @@ fn every_published_message_decodes_to_its_fields() {
 fn every_published_message_is_written_byte_for_byte() {
     for Valid { name, hex, message } in vectors().valid {
         let written = match message {
-            Message::SessionKey {
-                parameters,
-                public_key,
-            } => SessionKey::new(parameters, bytes(&public_key))
-                .unwrap()
-                .encode(),
-            Message::InferRequest {
-                parameters,
-                session,
-                encoder,
-                dim,
-                token,
-            } => {
+            Message::SessionKey { parameters, public_key } => SessionKey::new(parameters, bytes(&public_key)).unwrap().encode(),
+            Message::InferRequest { parameters, session, encoder, dim, token } => {
                 let session = bytes(&session).try_into().unwrap();
                 let encoder = bytes(&encoder).try_into().unwrap();
-                InferRequest::new(parameters, session, encoder, dim, bytes(&token))
-                    .unwrap()
-                    .encode()
+                InferRequest::new(parameters, session, encoder, dim, bytes(&token)).unwrap().encode()
             }
-            Message::InferAnswer {
-                parameters,
-                classes,
-                logits,
-            } => InferAnswer::new(parameters, classes, bytes(&logits))
-                .unwrap()
-                .encode(),
+            Message::InferAnswer { parameters, classes, logits } => {
+                InferAnswer::new(parameters, classes, bytes(&logits)).unwrap().encode()
+            }
         };
         assert_eq!(hex::encode(written), hex, "{name}");
     }
