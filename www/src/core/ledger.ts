@@ -1,0 +1,125 @@
+/** The egress ledger: every request, told by whoever made it, checked against what the browser itself saw on the network. */
+
+import type { RequestRecord } from './client-types.ts';
+
+/** What a request carries out: ciphertext, the public key, or nothing but a question for public bytes. */
+export type Nature = 'ciphertext' | 'key' | 'public' | 'code';
+
+export interface Entry extends RequestRecord {
+  /** Unix milliseconds. */
+  time: number;
+  path: string;
+  nature: Nature;
+}
+
+/** What the browser's resource timing says about one request. */
+export interface Sighting {
+  url: string;
+  /** Unix milliseconds. */
+  time: number;
+  ms: number;
+  bytes: number;
+  status: number;
+  /** `page` for the main thread, `worker` for ours. */
+  seenBy: 'page' | 'worker';
+}
+
+export interface Totals {
+  requests: number;
+  bytesOut: number;
+  bytesIn: number;
+  ciphertextOut: number;
+}
+
+const natureOf = (request: RequestRecord, path: string): Nature => {
+  if (request.method === 'POST' && path.endsWith('/infer')) return 'ciphertext';
+  if (request.method === 'POST' && path.endsWith('/sessions')) return 'key';
+  return 'public';
+};
+
+export class Ledger {
+  readonly #entries: Entry[] = [];
+  readonly #sightings: Sighting[] = [];
+  readonly #isCode: (url: string) => boolean;
+  readonly #base: string;
+
+  /**
+   * `base` resolves relative addresses; `isCode` tells the files of Veilsight's own build, which the browser loads by itself:
+   * these enter the ledger on sight.
+   */
+  constructor(base: string, isCode: (url: string) => boolean) {
+    this.#base = base;
+    this.#isCode = isCode;
+  }
+
+  record(request: RequestRecord, now = Date.now()): void {
+    const url = new URL(request.url, this.#base);
+    const path = url.pathname + url.search;
+    this.#entries.push({ ...request, url: url.href, path, time: now - request.ms, nature: natureOf(request, path) });
+    this.#sort();
+  }
+
+  sight(sighting: Sighting): void {
+    this.#sightings.push(sighting);
+    if (!this.#isCode(sighting.url)) return;
+    const url = new URL(sighting.url);
+    this.#entries.push({
+      id: -this.#entries.length - 1,
+      method: 'GET',
+      url: url.href,
+      path: url.pathname + url.search,
+      purpose: "Load Veilsight's program",
+      bytes_out: 0,
+      bytes_in: sighting.bytes,
+      status: sighting.status,
+      ms: sighting.ms,
+      preview_out: '',
+      preview_in: '',
+      content: 'Public program code, the same for everybody',
+      cached: false,
+      time: sighting.time,
+      nature: 'code',
+    });
+    this.#sort();
+  }
+
+  get entries(): readonly Entry[] {
+    return this.#entries;
+  }
+
+  /** Requests that the browser saw and nobody told of. There should be none. */
+  unexplained(): Sighting[] {
+    const told = new Map<string, number>();
+    for (const entry of this.#entries) {
+      if (!entry.cached) told.set(entry.url, (told.get(entry.url) ?? 0) + 1);
+    }
+    return this.#sightings.filter((sighting) => {
+      const left = told.get(sighting.url) ?? 0;
+      if (left > 0) told.set(sighting.url, left - 1);
+      return left === 0;
+    });
+  }
+
+  totals(): Totals {
+    const sent = this.#entries.filter((e) => !e.cached);
+    const sum = (of: Entry[], key: 'bytes_out' | 'bytes_in') => of.reduce((total, e) => total + e[key], 0);
+    return {
+      requests: sent.length,
+      bytesOut: sum(sent, 'bytes_out'),
+      bytesIn: sum(sent, 'bytes_in'),
+      ciphertextOut: sum(
+        sent.filter((e) => e.nature === 'ciphertext'),
+        'bytes_out',
+      ),
+    };
+  }
+
+  /** The last request that carried a sealed token, if any. */
+  lastCiphertext(): Entry | undefined {
+    return this.#entries.findLast((e) => e.nature === 'ciphertext' && e.status === 200);
+  }
+
+  #sort(): void {
+    this.#entries.sort((a, b) => a.time - b.time);
+  }
+}

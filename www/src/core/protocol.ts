@@ -1,0 +1,67 @@
+/** The messages between the page and its worker, and the calls they carry. */
+
+import type { BackendWish } from './backend-choice.ts';
+import type { Answer, ClientEvent, ModelCard, Picture } from './client-types.ts';
+import type { Fault } from './fault.ts';
+import type { Sighting } from './ledger.ts';
+
+export interface StartOptions {
+  /** Directory of the build, with a slash at its end. */
+  assets: string;
+  wish: BackendWish;
+  /** Why `wish` is not what the page asked for, after the GPU build stopped. */
+  fallback?: string;
+}
+
+export interface Opened {
+  card: ModelCard;
+  /** `cpu` or `webgpu`. */
+  backend: string;
+  why: string;
+}
+
+/** Loading the program counts as a step of its own, before those of client-wasm. */
+export interface CodeEvent {
+  type: 'step';
+  step: 'code';
+  done: number;
+  total: number;
+  ms?: number;
+}
+
+export interface NoticeEvent {
+  type: 'notice';
+  text: string;
+}
+
+export type CallEvent = ClientEvent | CodeEvent | NoticeEvent;
+
+/** Every call: what goes in and what comes back. Image bytes go in; no key and no CLS token comes back. */
+export interface Calls {
+  start: { args: StartOptions; value: { why: string } };
+  open: { args: { relay: string; model: string }; value: Opened };
+  preview: { args: { bytes: Uint8Array }; value: Picture };
+  scan: { args: { bytes: Uint8Array }; value: Answer };
+  phantom: { args: { seed: number; lesion: boolean }; value: Uint8Array };
+}
+
+export type Method = keyof Calls;
+
+export type ToWorker =
+  | { kind: 'call'; id: number; method: Method; args: Calls[Method]['args'] }
+  | { kind: 'cancel'; id: number }
+  | { kind: 'ping' };
+
+export type FromWorker =
+  | { kind: 'value'; id: number; value: Calls[Method]['value'] }
+  | { kind: 'fault'; id: number; fault: Fault }
+  | { kind: 'event'; id: number; event: CallEvent }
+  | { kind: 'sightings'; sightings: Sighting[] }
+  | { kind: 'dead'; message: string }
+  | { kind: 'pong' };
+
+/** A worker, or the worker's own side: whatever posts and receives messages. */
+export interface Port<In, Out> {
+  postMessage(message: Out, transfer?: Transferable[]): void;
+  addEventListener(type: 'message', listener: (event: { data: In }) => void): void;
+}

@@ -1,0 +1,33 @@
+/** The words for steps, in the order in which they happen. */
+
+import type { StepKey } from '../core/controller.ts';
+
+export interface StepLabel {
+  key: StepKey;
+  label: string;
+  /** Unit of done/total while it runs. */
+  unit?: 'bytes';
+}
+
+export const PREPARATION: StepLabel[] = [
+  { key: 'code', label: 'Load the program' },
+  { key: 'models', label: 'Ask which models there are' },
+  { key: 'encoder', label: 'Fetch card and encoder', unit: 'bytes' },
+  { key: 'key', label: 'Make a key on this device' },
+  { key: 'session', label: 'Open a session' },
+];
+
+export const SCAN: StepLabel[] = [
+  { key: 'decode', label: 'Decode the image, here' },
+  { key: 'encode', label: 'Encode it to a CLS token, here' },
+  { key: 'seal', label: 'Seal the token, here' },
+  { key: 'send', label: 'Relay computes on ciphertext' },
+  { key: 'open', label: 'Open the answer, here' },
+];
+
+export const NATURE = {
+  ciphertext: { label: 'Ciphertext', text: 'Sealed: only this device can open it' },
+  key: { label: 'Public key', text: 'Lets the relay hide its weights; opens nothing' },
+  public: { label: 'Public download', text: 'The same for everybody' },
+  code: { label: 'Program', text: 'The same for everybody' },
+} as const;

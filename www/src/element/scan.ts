@@ -1,0 +1,265 @@
+import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
+import { parseWish } from '../core/backend-choice.ts';
+import { type Chosen, Controller } from '../core/controller.ts';
+import { probe } from '../core/probe.ts';
+import { spawnWorker } from '../core/spawn.ts';
+import { watchRequests } from '../core/watch.ts';
+import { ownAssets, WORKER } from './assets.ts';
+import { isCodeOf } from './code-files.ts';
+import { drawBlob, drawPicture } from './draw.ts';
+import { styles } from './styles.ts';
+import { answerView } from './views/answer.ts';
+import { cardView } from './views/card.ts';
+import { dropView, imageView, storyView } from './views/drop.ts';
+import { icon } from './views/icons.ts';
+import { ledgerView } from './views/ledger.ts';
+import { relayView } from './views/relay.ts';
+import { announcement, backendView, faultView, noticeView } from './views/status.ts';
+import { stepsView } from './views/steps.ts';
+
+const withoutSlash = (address: string): string => address.replace(/\/+$/, '');
+
+/**
+ * `<veilsight-scan relay model backend theme assets>`: choose an image, see it encoded and sealed on the device, and read the
+ * answer that the relay computed on ciphertext. Fires `veilsight-progress`, `veilsight-answer` and `veilsight-error`.
+ */
+export class VeilsightScan extends LitElement {
+  static override styles = styles;
+  static override properties = {
+    relay: { type: String },
+    model: { type: String },
+    backend: { type: String },
+    theme: { type: String, reflect: true },
+    assets: { type: String },
+    dragging: { state: true },
+  };
+
+  /** Address of the relay; empty: where this module came from. */
+  declare relay: string;
+  /** Name of the model on the relay. */
+  declare model: string;
+  /** `auto`, `webgpu` or `cpu`. */
+  declare backend: string;
+  /** `auto`, `light` or `dark`. */
+  declare theme: string;
+  /** Directory of Veilsight's build; empty: the relay's, or where this module came from. */
+  declare assets: string;
+  declare dragging: boolean;
+
+  #controller: Controller | null = null;
+  #stopWatching: (() => void) | null = null;
+  #drawn: unknown = null;
+
+  constructor() {
+    super();
+    this.relay = '';
+    this.model = 'brain-mri';
+    this.backend = 'auto';
+    this.theme = 'auto';
+    this.assets = '';
+    this.dragging = false;
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    document.addEventListener('paste', this.#paste);
+    this.#begin();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    document.removeEventListener('paste', this.#paste);
+    this.#end();
+  }
+
+  override willUpdate(changed: PropertyValues<this>): void {
+    const anew = (['relay', 'model', 'backend', 'assets'] as const).some((name) => changed.has(name));
+    if (!anew || !this.hasUpdated || !this.isConnected) return;
+    this.#end();
+    this.#begin();
+  }
+
+  override updated(): void {
+    const canvas = this.renderRoot.querySelector('canvas');
+    const state = this.#controller?.state;
+    const content = state?.picture ?? state?.image?.blob ?? null;
+    if (!canvas || !state || content === this.#drawn) {
+      if (!canvas) this.#drawn = null;
+      return;
+    }
+    this.#drawn = content;
+    if (state.picture) drawPicture(canvas, state.picture);
+    else if (state.image) void drawBlob(canvas, state.image.blob, () => this.#drawn === content);
+  }
+
+  #begin(): void {
+    const given = this.relay ? new URL(this.relay, document.baseURI).href : '';
+    const assets = `${withoutSlash(this.assets ? new URL(this.assets, document.baseURI).href : given || ownAssets())}/`;
+    const relay = withoutSlash(given || new URL(ownAssets()).origin);
+    const controller = new Controller(
+      {
+        relay,
+        assets,
+        model: this.model,
+        wish: parseWish(this.backend),
+        pageOrigin: location.origin,
+        spawn: () => spawnWorker(assets, WORKER, location.origin),
+        isOnline: () => navigator.onLine,
+        relayAnswersAtAll: (ledger) => probe(relay, ledger),
+        isCode: isCodeOf(assets),
+      },
+      {
+        onChange: () => this.requestUpdate(),
+        onProgress: (event) => this.#fire('veilsight-progress', event),
+        onAnswer: (answer) => this.#fire('veilsight-answer', answer),
+        onFault: (fault) => this.#fire('veilsight-error', fault),
+      },
+    );
+    this.#controller = controller;
+    this.#watch(controller, new URL(assets).origin === location.origin);
+  }
+
+  #end(): void {
+    this.#stopWatching?.();
+    this.#controller?.close();
+    this.#controller = null;
+  }
+
+  /** In a foreign page, what that page loaded before this element is its own affair. */
+  #watch(controller: Controller, ownPage: boolean): void {
+    const since = ownPage ? 0 : performance.timeOrigin + performance.now();
+    this.#stopWatching = watchRequests('page', ownPage ? ['navigation', 'resource'] : ['resource'], (sightings) =>
+      controller.sight(sightings.filter((s) => s.time >= since)),
+    );
+  }
+
+  #fire(name: string, detail: unknown): void {
+    this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
+  }
+
+  #choose(file: File): void {
+    const chosen: Chosen = { blob: file, name: file.name || 'Pasted image', phantom: false };
+    void this.#controller?.choose(chosen);
+  }
+
+  #paste = (event: ClipboardEvent): void => {
+    const file = [...(event.clipboardData?.files ?? [])][0];
+    const elsewhere = document.activeElement !== document.body && document.activeElement !== this;
+    if (!file || elsewhere || this.#controller?.busy) return;
+    event.preventDefault();
+    this.#choose(file);
+  };
+
+  #drag = (event: DragEvent): void => {
+    event.preventDefault();
+    this.dragging = event.type !== 'dragleave' || (event.currentTarget as Node).contains(event.relatedTarget as Node);
+  };
+
+  #drop = (event: DragEvent): void => {
+    event.preventDefault();
+    this.dragging = false;
+    const file = event.dataTransfer?.files[0];
+    if (file && !this.#controller?.busy) this.#choose(file);
+  };
+
+  #picked = (event: Event): void => {
+    const input = event.target as HTMLInputElement;
+    const file = input.files?.[0];
+    if (file) this.#choose(file);
+    // So that choosing the same file again counts as a choice.
+    input.value = '';
+  };
+
+  readonly #actions = {
+    pick: () => this.renderRoot.querySelector<HTMLInputElement>('#file')?.click(),
+    drag: this.#drag,
+    drop: this.#drop,
+    phantom: (lesion: boolean) => void this.#controller?.choosePhantom(Math.floor(Math.random() * 0xffff), lesion),
+    scan: () => void this.#controller?.scan(),
+    cancel: () => this.#controller?.cancel(),
+    clear: () => this.#controller?.clear(),
+    retry: () => void this.#controller?.retry(),
+  };
+
+  override render(): TemplateResult | typeof nothing {
+    const controller = this.#controller;
+    if (!controller) return nothing;
+    const { state } = controller;
+    const waiting = state.phase === 'idle' || (!state.image && state.phase === 'failed');
+    return html`
+      <div class="frame">
+        <p class="research">${icon('info')} <strong>Research use only.</strong> Not a medical device.</p>
+        <p class="hidden" role="status" aria-live="polite" id="announce">${announcement(state)}</p>
+        <input id="file" class="hidden" type="file" accept="image/png,image/jpeg,.png,.jpg,.jpeg" tabindex="-1"
+          aria-label="Image file" @change=${this.#picked} />
+        <div class="main">
+          <div class="panel">${this.#left(controller)}</div>
+          <div class="panel" aria-busy=${controller.busy ? 'true' : 'false'}>
+            ${faultView(state, this.#actions.retry)} ${noticeView(state)}
+            ${
+              waiting
+                ? storyView()
+                : html`${answerView(state, controller.ledger.totals())} ${stepsView(state, controller.busy)} ${backendView(state)}`
+            }
+          </div>
+        </div>
+        ${this.#proofs(controller)}
+      </div>
+    `;
+  }
+
+  #left(controller: Controller): TemplateResult {
+    const { state } = controller;
+    if (!state.image && !controller.busy) return dropView(this.dragging, this.#actions);
+    const view = {
+      name: state.image?.name ?? 'A phantom is being drawn',
+      phantom: state.image?.phantom ?? false,
+      side: state.picture?.width ?? null,
+      busy: controller.busy,
+      canScan: state.picture !== null,
+      answered: state.answer !== null,
+      dragging: this.dragging,
+    };
+    return imageView(view, this.#actions);
+  }
+
+  #proofs(controller: Controller): TemplateResult {
+    const { state, ledger } = controller;
+    const { requests, ciphertextOut } = ledger.totals();
+    const sections = [
+      [
+        'ledger',
+        'list',
+        'Egress ledger',
+        `${requests} requests, ${ciphertextOut} bytes of ciphertext out`,
+        ledgerView(ledger, !controller.busy),
+      ],
+      [
+        'relay',
+        'eye',
+        'What did the relay see?',
+        'The bytes it received, and what they tell it',
+        relayView(ledger.lastCiphertext()),
+      ],
+      [
+        'card',
+        'card',
+        'Model card',
+        state.card ? `${state.card.title}, version ${state.card.version}` : 'Data, metrics, limits, licence',
+        cardView(state.card),
+      ],
+    ] as const;
+    return html`
+      <div class="proofs">
+        ${sections.map(
+          ([id, name, title, summary, content]) => html`
+            <details id=${id} class="proof">
+              <summary>${icon(name)}<span><strong>${title}</strong><span class="muted">${summary}</span></span></summary>
+              <div class="proof-body">${content}</div>
+            </details>
+          `,
+        )}
+      </div>
+    `;
+  }
+}

@@ -1,0 +1,50 @@
+import { html, nothing, type TemplateResult } from 'lit';
+import type { ModelCard } from '../../core/client-types.ts';
+import { bytes, cardRows } from '../../core/format.ts';
+
+const rows = (map: Record<string, unknown>): TemplateResult => html`
+  <dl class="rows">
+    ${cardRows(map).map(({ name, value }) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
+  </dl>
+`;
+
+const section = (title: string, content: unknown): TemplateResult =>
+  html`<section><h4>${title}</h4>${content}</section>`;
+
+const asMap = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : { note: value };
+
+function overview(card: ModelCard): Record<string, unknown> {
+  return {
+    name: card.id,
+    version: card.version,
+    task: card.task,
+    classes: card.classes.map((c) => c.label),
+    'CLS token': card.cls?.dim ? `${card.cls.dim} values` : undefined,
+    encoder: card.encoder?.bytes
+      ? `${bytes(card.encoder.bytes)}${card.encoder.storage ? `, ${card.encoder.storage}` : ''}`
+      : undefined,
+    encryption: card.he_parameters,
+    licence: card.licence,
+  };
+}
+
+/** The model card: what the model is, what it was trained on, how well it does, and where it must not be trusted. */
+export function cardView(card: ModelCard | null): TemplateResult {
+  if (!card) return html`<p class="muted">The model card comes with the model: choose an image first.</p>`;
+  return html`
+    <div class="card-sections">
+      ${section(card.title, rows(overview(card)))}
+      ${
+        card.limits?.length
+          ? section('Limits', html`<ul class="limits">${card.limits.map((limit) => html`<li>${limit}</li>`)}</ul>`)
+          : nothing
+      }
+      ${card.metrics ? section('How well it does', rows(card.metrics)) : nothing}
+      ${card.training ? section('What it was trained on', rows(card.training)) : nothing}
+      ${card.provenance ? section('Where it comes from', rows(asMap(card.provenance))) : nothing}
+    </div>
+  `;
+}

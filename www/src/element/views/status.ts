@@ -1,0 +1,57 @@
+import { html, nothing, type TemplateResult } from 'lit';
+import type { State } from '../../core/controller.ts';
+import { canRetry, faultTitle } from '../../core/fault.ts';
+import { percent } from '../../core/format.ts';
+import { icon } from './icons.ts';
+
+/** A fault: what happened, what to do, and a button where trying again makes sense. */
+export function faultView(state: State, retry: () => void): TemplateResult | typeof nothing {
+  const { fault } = state;
+  if (!fault) return nothing;
+  const calm = fault.code === 'cancelled';
+  return html`
+    <div class="fault ${calm ? 'calm' : ''}" role=${calm ? 'status' : 'alert'} data-code=${fault.code}>
+      ${icon(calm ? 'info' : 'alert')}
+      <div>
+        <h3>${faultTitle(fault)}</h3>
+        <p>${fault.message}</p>
+        <p class="do">${fault.action}</p>
+        ${canRetry(fault) ? html`<button id="retry" @click=${retry}>Try again</button>` : nothing}
+      </div>
+    </div>
+  `;
+}
+
+export function noticeView(state: State): TemplateResult | typeof nothing {
+  if (!state.notice) return nothing;
+  return html`<div class="fault calm" role="status" data-code="notice">${icon('info')}<p>${state.notice}</p></div>`;
+}
+
+/** One line for screen readers; changes only when the phase does. */
+export function announcement(state: State): string {
+  const top = state.answer?.classes[state.answer.top];
+  switch (state.phase) {
+    case 'preparing':
+      return 'Preparing the model and the picture.';
+    case 'ready':
+      return 'Ready. Nothing of the image has left this device. Seal and classify when you like.';
+    case 'scanning':
+      return 'Encoding, sealing and asking the relay.';
+    case 'answered':
+      return top ? `Answer: ${top.label}, ${percent(top.probability)}.` : '';
+    default:
+      return '';
+  }
+}
+
+/** Where the encoder runs and why there. */
+export function backendView(state: State): TemplateResult | typeof nothing {
+  const { backend } = state;
+  if (!backend) return nothing;
+  return html`
+    <p class="backend">
+      ${icon('chip')}
+      <span><strong>${backend.name === 'webgpu' ? 'WebGPU' : 'CPU (WebAssembly SIMD)'}</strong> ${backend.why}</span>
+    </p>
+  `;
+}

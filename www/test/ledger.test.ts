@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { RequestRecord } from '../src/core/client-types.ts';
+import { Ledger, type Sighting } from '../src/core/ledger.ts';
+import { isCodeOf } from '../src/element/code-files.ts';
+
+const request = (change: Partial<RequestRecord>): RequestRecord => ({
+  id: 1,
+  method: 'GET',
+  url: 'http://relay.test/v1/models',
+  purpose: 'find the model',
+  bytes_out: 0,
+  bytes_in: 100,
+  status: 200,
+  ms: 4,
+  preview_out: '',
+  preview_in: '',
+  content: '',
+  cached: false,
+  ...change,
+});
+
+const sighting = (url: string, seenBy: Sighting['seenBy'] = 'worker'): Sighting => ({
+  url,
+  time: 0,
+  ms: 1,
+  bytes: 10,
+  status: 200,
+  seenBy,
+});
+
+const ledger = () => new Ledger('http://relay.test', isCodeOf('http://relay.test/'));
+
+test('requests_are_sorted_by_what_they_carry', () => {
+  const l = ledger();
+  l.record(request({}));
+  l.record(request({ method: 'POST', url: 'http://relay.test/v1/sessions', bytes_out: 11_000 }));
+  l.record(request({ method: 'POST', url: 'http://relay.test/v1/models/m/infer', bytes_out: 4_000, bytes_in: 300 }));
+  assert.deepEqual(
+    l.entries.map((e) => e.nature),
+    ['public', 'key', 'ciphertext'],
+  );
+  assert.deepEqual(l.totals(), { requests: 3, bytesOut: 15_000, bytesIn: 500, ciphertextOut: 4_000 });
+  assert.equal(l.lastCiphertext()?.path, '/v1/models/m/infer');
+});
+
+test('what_the_cache_answers_counts_no_bytes_and_no_request', () => {
+  const l = ledger();
+  l.record(request({ cached: true, bytes_in: 5_000_000 }));
+  assert.deepEqual(l.totals(), { requests: 0, bytesOut: 0, bytesIn: 0, ciphertextOut: 0 });
+});
+
+test('a_request_nobody_told_of_is_unexplained', () => {
+  const l = ledger();
+  l.record(request({}));
+  l.sight(sighting('http://relay.test/v1/models'));
+  assert.deepEqual(l.unexplained(), []);
+  l.sight(sighting('http://relay.test/v1/models'));
+  l.sight(sighting('http://evil.test/collect?pixels=1'));
+  assert.deepEqual(
+    l.unexplained().map((s) => s.url),
+    ['http://relay.test/v1/models', 'http://evil.test/collect?pixels=1'],
+  );
+});
+
+test('a_cached_entry_explains_no_request_on_the_network', () => {
+  const l = ledger();
+  l.record(request({ cached: true }));
+  l.sight(sighting('http://relay.test/v1/models'));
+  assert.equal(l.unexplained().length, 1);
+});
+
+test('the_files_of_the_build_enter_the_ledger_on_sight', () => {
+  const l = ledger();
+  l.sight(sighting('http://relay.test/worker.js?v=0123', 'page'));
+  l.sight(sighting('http://relay.test/wasm/cpu/client_wasm_bg.wasm'));
+  assert.deepEqual(l.unexplained(), []);
+  assert.deepEqual(
+    l.entries.map((e) => e.nature),
+    ['code', 'code'],
+  );
+});
+
+test('a_file_elsewhere_or_of_another_name_is_no_file_of_the_build', () => {
+  const isCode = isCodeOf('http://relay.test/');
+  assert.ok(isCode('http://relay.test/'));
+  assert.ok(isCode('http://relay.test/assets/page-0123456789ab.js'));
+  for (const url of [
+    'http://evil.test/worker.js',
+    'http://relay.test/v1/models',
+    'http://relay.test/assets/../x.js',
+    'http://relay.test.evil.test/worker.js',
+    'http://relay.test/track.gif',
+  ]) {
+    assert.ok(!isCode(url), url);
+  }
+});
+
+test('relative_addresses_are_taken_from_the_relay', () => {
+  const l = ledger();
+  l.record(request({ url: '/v1/models' }));
+  l.sight(sighting('http://relay.test/v1/models'));
+  assert.deepEqual(l.unexplained(), []);
+});
