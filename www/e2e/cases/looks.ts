@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { mkdir, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { BrowserContextOptions, Page } from 'playwright-core';
+import { phantom } from '../support/images.ts';
+import { choose, faultBox, prepare, prepareAndScan, verdict } from '../support/scan-page.ts';
+import { RESULTS, type Stage } from '../support/stage.ts';
+
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+
+interface Violation {
+  id: string;
+  nodes: { target: unknown; failureSummary?: string }[];
+}
+
+async function assertAccessible(page: Page, where: string): Promise<void> {
+  await page.evaluate(await readFile(AXE, 'utf8'));
+  const violations = await page.evaluate(async () => {
+    const axe = (globalThis as unknown as { axe: { run: () => Promise<{ violations: Violation[] }> } }).axe;
+    return (await axe.run()).violations;
+  });
+  const told = violations.map(
+    (v) => `${v.id}: ${v.nodes.map((n) => `${JSON.stringify(n.target)} ${n.failureSummary}`).join('; ')}`,
+  );
+  assert.deepEqual(told, [], where);
+}
+
+async function screenshot(page: Page, name: string): Promise<void> {
+  await mkdir(RESULTS, { recursive: true });
+  await page.screenshot({ path: join(RESULTS, `${name}.png`), fullPage: true });
+}
+
+const openAll = (page: Page) =>
+  page.locator('veilsight-scan details').evaluateAll((all) => {
+    for (const details of all) details.setAttribute('open', '');
+  });
+
+const overflows = (page: Page) =>
+  page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+
+const STILL = { reducedMotion: 'reduce' } as const;
+const LOOKS: [string, BrowserContextOptions][] = [
+  ['light', { colorScheme: 'light', viewport: { width: 1280, height: 900 }, ...STILL }],
+  ['dark', { colorScheme: 'dark', viewport: { width: 1280, height: 900 }, ...STILL }],
+  ['phone', { colorScheme: 'light', viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, ...STILL }],
+  ['phone-dark', { colorScheme: 'dark', viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, ...STILL }],
+];
+
+/** The element whose turn it is to take keys, inside the shadow tree too. */
+const focused = (page: Page) =>
+  page.evaluate(() => {
+    const inner = document.activeElement?.shadowRoot?.activeElement ?? document.activeElement;
+    return inner?.id || inner?.parentElement?.id || inner?.tagName || '';
+  });
+
+async function tabTo(page: Page, id: string): Promise<void> {
+  for (let i = 0; i < 40; i++) {
+    if ((await focused(page)) === id) return;
+    await page.keyboard.press('Tab');
+  }
+  assert.fail(`the keyboard does not reach #${id}`);
+}
+
+export function looksCases(stage: () => Stage): void {
+  for (const [name, options] of LOOKS) {
+    test(`the_page_is_accessible_and_fits: ${name}`, () =>
+      stage().with(
+        async (page) => {
+          await assertAccessible(page, 'at first');
+          await screenshot(page, `${name}-start`);
+          await prepareAndScan(page, await phantom(stage(), 71, true));
+          await screenshot(page, name);
+          await openAll(page);
+          await assertAccessible(page, 'with an answer and everything open');
+          assert.ok((await overflows(page)) <= 0, 'no sideways scrolling');
+          await screenshot(page, `${name}-open`);
+          await choose(page, { name: 'notes.txt', bytes: Buffer.from('text') });
+          await faultBox(page, 'wrong-file').waitFor();
+          await assertAccessible(page, 'with an error');
+        },
+        undefined,
+        options,
+      ));
+  }
+
+  test('an_error_looks_calm_and_says_what_to_do', () =>
+    stage().with(
+      async (page) => {
+        await prepare(page, await phantom(stage(), 72, true));
+        stage().recorder.refuse();
+        await page.locator('veilsight-scan #scan').click();
+        await faultBox(page, 'no-relay').waitFor();
+        await screenshot(page, 'error');
+        assert.ok((await faultBox(page, 'no-relay').getAttribute('role')) === 'alert');
+      },
+      undefined,
+      { viewport: { width: 1280, height: 900 }, ...STILL },
+    ));
+
+  test('the_theme_attribute_wins_over_the_systems', () =>
+    stage().with(
+      async (page) => {
+        const ground = () =>
+          page.locator('veilsight-scan .frame').evaluate((frame) => getComputedStyle(frame).backgroundColor);
+        const light = await ground();
+        await page.locator('veilsight-scan').evaluate((element) => element.setAttribute('theme', 'dark'));
+        const dark = await ground();
+        assert.notEqual(light, dark);
+        await page.emulateMedia({ colorScheme: 'dark' });
+        await page.locator('veilsight-scan').evaluate((element) => element.setAttribute('theme', 'light'));
+        assert.equal(await ground(), light);
+      },
+      undefined,
+      { colorScheme: 'light' },
+    ));
+
+  test('the_whole_flow_works_by_keyboard', () =>
+    stage().with(async (page) => {
+      const upload = await phantom(stage(), 73, true);
+      await tabTo(page, 'pick');
+      const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.keyboard.press('Enter')]);
+      await chooser.setFiles({ name: upload.name, mimeType: 'image/png', buffer: Buffer.from(upload.bytes) });
+      await page.locator('veilsight-scan #scan:not([disabled])').waitFor();
+      await tabTo(page, 'scan');
+      await page.keyboard.press('Enter');
+      await verdict(page).waitFor();
+      await tabTo(page, 'ledger');
+      await page.keyboard.press('Enter');
+      await page.locator('veilsight-scan .ledger .ciphertext').waitFor({ state: 'visible' });
+    }));
+
+  test('progress_and_answer_are_announced', () =>
+    stage().with(async (page) => {
+      await prepareAndScan(page, await phantom(stage(), 74, false));
+      const announced = page.locator('veilsight-scan #announce');
+      assert.equal(await announced.getAttribute('aria-live'), 'polite');
+      assert.match((await announced.textContent()) ?? '', /^Answer: .+ %\.$/);
+    }));
+
+  test('research_use_only_is_always_in_sight', () =>
+    stage().with(async (page) => {
+      const notice = page.locator('veilsight-scan .research');
+      assert.match(await notice.innerText(), /Research use only\.\s+Not a medical device\./);
+      await prepareAndScan(page, await phantom(stage(), 75, false));
+      assert.ok(await notice.isVisible());
+    }));
+}

@@ -1,0 +1,201 @@
+/** What every end-to-end case stands on: the real relay, the recorder before it, and one Chromium. */
+
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { createServer as createTcpServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { Host } from './host.ts';
+import { Recorder } from './recorder.ts';
+
+export const WWW = resolve(import.meta.dirname, '../..');
+const ROOT = resolve(WWW, '..');
+export const DIST = join(WWW, 'dist');
+export const RESULTS = join(WWW, 'test-results');
+export const MODEL = 'brain-mri';
+
+const need = (name: string, path: string): string => {
+  if (!existsSync(path)) throw new Error(`${path} is missing; build it, or say where it is in ${name}.`);
+  return path;
+};
+
+const program = (name: string, file: string): string =>
+  need(name, process.env[name] ?? join(ROOT, 'target/debug', file));
+const models = (): string => need('VEILSIGHT_MODELS', process.env.VEILSIGHT_MODELS ?? join(ROOT, 'models/zoo'));
+
+/** Folder of the shared data, where there is one. */
+export function dataDir(): string | null {
+  const dir = process.env.VEILSIGHT_DATA ?? resolve(ROOT, '../shared/data');
+  return existsSync(join(dir, 'br35h/test.tar')) ? dir : null;
+}
+
+async function freePort(): Promise<number> {
+  const server = createTcpServer();
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as { port: number };
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+async function startRelay(port: number, dataFolder: string, origins: string[]): Promise<ChildProcess> {
+  const settings = {
+    listen: `127.0.0.1:${port}`,
+    'data-dir': dataFolder,
+    models: models(),
+    www: DIST,
+    'budget-queries': '1000',
+  };
+  const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  const environment = {
+    ...process.env,
+    VEILSIGHT_RELAY_LIMITS__POST_BURST: '500',
+    VEILSIGHT_RELAY_LIMITS__POSTS_PER_MINUTE: '5000',
+  };
+  const relay = spawn(
+    program('VEILSIGHT_RELAY_BIN', 'relay-server'),
+    [...flags, ...origins.flatMap((o) => ['--allow-origin', o])],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: environment,
+    },
+  );
+  let complaint = '';
+  relay.stderr?.on('data', (text) => {
+    complaint = (complaint + text).slice(-4000);
+  });
+  for (let tries = 0; tries < 300; tries++) {
+    if (relay.exitCode !== null) throw new Error(`The relay ended with ${relay.exitCode}: ${complaint}`);
+    const ready = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => null);
+    if (ready?.ok) return relay;
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  relay.kill('SIGKILL');
+  throw new Error(`The relay did not become ready: ${complaint}`);
+}
+
+/** Any host but our own machine ends up here, is noted and refused. */
+async function startCatchAll(seen: string[]) {
+  const server = createServer((request, response) => {
+    seen.push(request.url ?? '');
+    response.writeHead(502).end();
+  });
+  server.on('connect', (request, socket) => {
+    seen.push(request.url ?? '');
+    socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n');
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  return { port: (server.address() as { port: number }).port, close: () => server.close() };
+}
+
+const FLAGS = [
+  '--headless=new',
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--enable-unsafe-webgpu',
+];
+
+const launch = (proxyPort: number): Promise<Browser> =>
+  chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    ignoreDefaultArgs: ['--headless', '--headless=old'],
+    args: [...FLAGS, `--proxy-server=http://127.0.0.1:${proxyPort}`],
+  });
+
+/** Keeps the element's events where a test can read them. */
+const LISTEN = () => {
+  const kept = { answers: [] as unknown[], faults: [] as unknown[], progress: 0 };
+  Object.assign(globalThis, { veilsightEvents: kept });
+  addEventListener('veilsight-answer', (event) => kept.answers.push((event as CustomEvent).detail));
+  addEventListener('veilsight-error', (event) => kept.faults.push((event as CustomEvent).detail));
+  addEventListener('veilsight-progress', () => kept.progress++);
+};
+
+export class Stage {
+  readonly recorder: Recorder;
+  /** An origin on the relay's allow-list, and one that is not. */
+  readonly allowed: Host;
+  readonly stranger: Host;
+  /** Hosts other than this machine that the browser tried to reach. */
+  readonly foreignHosts: string[];
+  readonly #browser: Browser;
+  readonly #end: (() => unknown)[];
+
+  private constructor(
+    parts: Pick<Stage, 'recorder' | 'allowed' | 'stranger' | 'foreignHosts'>,
+    browser: Browser,
+    end: (() => unknown)[],
+  ) {
+    this.recorder = parts.recorder;
+    this.allowed = parts.allowed;
+    this.stranger = parts.stranger;
+    this.foreignHosts = parts.foreignHosts;
+    this.#browser = browser;
+    this.#end = end;
+  }
+
+  static async set(): Promise<Stage> {
+    need('www/dist: npm run build', join(DIST, 'index.html'));
+    const data = await mkdtemp(join(tmpdir(), 'veilsight-e2e-'));
+    const relayPort = await freePort();
+    const recorder = await Recorder.start(relayPort);
+    const allowed = await Host.start(recorder.origin);
+    const stranger = await Host.start(recorder.origin);
+    const relay = await startRelay(relayPort, data, [allowed.origin]);
+    const foreignHosts: string[] = [];
+    const catchAll = await startCatchAll(foreignHosts);
+    const browser = await launch(catchAll.port);
+    const end = [
+      () => browser.close(),
+      () => relay.kill('SIGTERM'),
+      () => recorder.close(),
+      () => allowed.close(),
+      () => stranger.close(),
+      () => catchAll.close(),
+      () => rm(data, { recursive: true, force: true }),
+    ];
+    return new Stage({ recorder, allowed, stranger, foreignHosts }, browser, end);
+  }
+
+  async strike(): Promise<void> {
+    for (const step of this.#end) await step();
+  }
+
+  /** A page in a fresh profile: nothing cached, no service of an earlier case. */
+  async page(url = `${this.recorder.origin}/`, options: BrowserContextOptions = {}): Promise<Page> {
+    const context: BrowserContext = await this.#browser.newContext(options);
+    context.setDefaultTimeout(90_000);
+    await context.addInitScript(LISTEN);
+    const page = await context.newPage();
+    await page.goto(url);
+    return page;
+  }
+
+  /** Runs a case with a page and closes its profile afterwards. */
+  async with(work: (page: Page) => Promise<void>, url?: string, options?: BrowserContextOptions): Promise<void> {
+    this.recorder.resume();
+    const page = await this.page(url, options);
+    try {
+      await work(page);
+    } finally {
+      this.recorder.resume();
+      await page.context().close();
+    }
+  }
+}
+
+/** Runs the lab and reads the JSON object on its last line. */
+export async function lab(...args: string[]): Promise<Record<string, unknown>> {
+  const { stdout } = await promisify(execFile)(program('VEILSIGHT_LAB_BIN', 'lab'), args, {
+    cwd: ROOT,
+    maxBuffer: 64 << 20,
+  });
+  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
+}
