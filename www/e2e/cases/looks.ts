@@ -126,6 +126,7 @@ export function looksCases(stage: () => Stage): void {
       await tabTo(page, 'scan');
       await page.keyboard.press('Enter');
       await verdict(page).waitFor();
+      assert.equal(await focused(page), 'scan', 'the focus stays where the hand is');
       await tabTo(page, 'ledger');
       await page.keyboard.press('Enter');
       await page.locator('veilsight-scan .ledger .ciphertext').waitFor({ state: 'visible' });

@@ -11,7 +11,6 @@ export interface Native {
   quantised: number[];
   logits: number[];
   probabilities: number[];
-  top: number;
 }
 
 export async function nativeEncode({ name, bytes }: Upload): Promise<Native> {

@@ -236,7 +236,7 @@ export class Controller {
   }
 
   #leaveGpu(why: Fault): void {
-    const reason = `CPU, since the WebGPU build stopped: ${why.message}`;
+    const reason = `The WebGPU build stopped: ${why.message}`;
     this.#worker.leaveGpu(reason);
     if (this.#openedIn === this.#worker.generation) this.#worker.restart();
     this.#set({ notice: `The WebGPU build stopped. The worker was restarted on the CPU.`, backend: null });

@@ -24,7 +24,8 @@ export function watchRequests(
     const observer = new PerformanceObserver((list) => {
       const sightings = list
         .getEntries()
-        .filter((entry) => /^https?:/.test(entry.name))
+        // A navigation is reported a second time, with its duration, once the page has loaded.
+        .filter((entry) => /^https?:/.test(entry.name) && !(entry.entryType === 'navigation' && entry.duration === 0))
         .map((entry) => toSighting(entry, seenBy));
       if (sightings.length > 0) report(sightings);
     });

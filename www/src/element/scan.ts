@@ -14,8 +14,11 @@ import { dropView, imageView, storyView } from './views/drop.ts';
 import { icon } from './views/icons.ts';
 import { ledgerView } from './views/ledger.ts';
 import { relayView } from './views/relay.ts';
-import { announcement, backendView, faultView, noticeView } from './views/status.ts';
+import { announcement, assuranceView, backendView, faultView, noticeView } from './views/status.ts';
 import { stepsView } from './views/steps.ts';
+
+/** Who takes the focus of a button that is gone, in this order. */
+const HEIRS = ['cancel', 'scan', 'pick'];
 
 const withoutSlash = (address: string): string => address.replace(/\/+$/, '');
 
@@ -77,6 +80,17 @@ export class VeilsightScan extends LitElement {
     if (!anew || !this.hasUpdated || !this.isConnected) return;
     this.#end();
     this.#begin();
+  }
+
+  /** A button that gives way to another hands the focus on, so that the keyboard is never lost. */
+  override update(changed: PropertyValues<this>): void {
+    const before = this.shadowRoot?.activeElement?.id;
+    super.update(changed);
+    if (!before || this.shadowRoot?.activeElement) return;
+    const heirs = [before, ...HEIRS].map((id) =>
+      this.renderRoot.querySelector<HTMLButtonElement>(`button#${id}:not([disabled])`),
+    );
+    heirs.find((button) => button !== null)?.focus();
   }
 
   override updated(): void {
@@ -188,7 +202,7 @@ export class VeilsightScan extends LitElement {
     const waiting = state.phase === 'idle' || (!state.image && state.phase === 'failed');
     return html`
       <div class="frame">
-        <p class="research">${icon('info')} <strong>Research use only.</strong> Not a medical device.</p>
+        <p class="research">${icon('info')} <span><strong>Research use only.</strong> Not a medical device.</span></p>
         <p class="hidden" role="status" aria-live="polite" id="announce">${announcement(state)}</p>
         <input id="file" class="hidden" type="file" accept="image/png,image/jpeg,.png,.jpg,.jpeg" tabindex="-1"
           aria-label="Image file" @change=${this.#picked} />
@@ -199,7 +213,7 @@ export class VeilsightScan extends LitElement {
             ${
               waiting
                 ? storyView()
-                : html`${answerView(state, controller.ledger.totals())} ${stepsView(state, controller.busy)} ${backendView(state)}`
+                : html`${answerView(state)} ${assuranceView(state)} ${stepsView(state, controller.busy)} ${backendView(state)}`
             }
           </div>
         </div>

@@ -144,13 +144,14 @@ export const detailStyles = css`
     margin: 0;
     padding: 0.875rem;
     overflow-x: auto;
-    line-height: 1.7;
+    font-size: 0.75rem;
+    line-height: 1.8;
     background: var(--sunken);
     border: 1px solid var(--line);
     border-radius: 12px;
   }
   .dump pre span {
-    padding-inline: 0.2em;
+    padding-inline: 0.16em;
   }
   .offset,
   .ascii {
@@ -265,8 +266,9 @@ export const detailStyles = css`
     }
     .ledger tr {
       display: grid;
-      grid-template-columns: repeat(3, minmax(0, 1fr));
-      gap: 0.25rem 0.5rem;
+      grid-template-columns: repeat(5, auto);
+      justify-content: space-between;
+      gap: 0.5rem 0.25rem;
       padding: 0.75rem;
       border: 1px solid var(--line);
       border-radius: 12px;
@@ -279,7 +281,11 @@ export const detailStyles = css`
     .ledger .request,
     .ledger td[data-name='Carries'] {
       grid-column: 1 / -1;
+      order: -1;
       width: auto;
+    }
+    .ledger .number {
+      font-size: 0.75rem;
     }
     .ledger .number::before {
       content: attr(data-name);

@@ -57,9 +57,12 @@ export const workStyles = css`
   }
   .story {
     display: grid;
-    gap: 1.5rem;
+    gap: 2rem;
     padding-block: 0.5rem;
-    align-content: center;
+    max-width: 34rem;
+  }
+  .panel:has(> .story:only-child) {
+    place-content: center;
   }
   .story li {
     display: flex;

@@ -144,7 +144,7 @@ const base = css`
     gap: 0.625rem;
   }
   .row > button {
-    flex: 1 1 9rem;
+    flex: 1 1 7.5rem;
   }
   .frame {
     background: var(--surface);

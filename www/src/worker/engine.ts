@@ -100,7 +100,7 @@ export class Engine implements Handlers {
   }
 
   #fallBack(reason: string): void {
-    this.#choice = { build: 'cpu', why: `CPU, since the WebGPU build did not start: ${reason}` };
+    this.#choice = { build: 'cpu', why: `The WebGPU build did not start: ${reason}` };
   }
 
   #load(name: BackendChoice['build'], signal: AbortSignal): Promise<ClientModule> {

@@ -1,7 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import type { State } from '../../core/controller.ts';
 import { bytes, count, duration, percent } from '../../core/format.ts';
-import type { Totals } from '../../core/ledger.ts';
 
 const confidence = (p: number): string => {
   if (p >= 0.95) return 'The model is confident.';
@@ -10,7 +9,7 @@ const confidence = (p: number): string => {
 };
 
 /** The answer: the top class in words, every class with its calibrated probability, and what it cost. */
-export function answerView(state: State, totals: Totals): TemplateResult | typeof nothing {
+export function answerView(state: State): TemplateResult | typeof nothing {
   const { answer } = state;
   const top = answer?.classes[answer.top];
   if (!answer || !top) return nothing;
@@ -19,7 +18,7 @@ export function answerView(state: State, totals: Totals): TemplateResult | typeo
     ['Left this device', `${bytes(answer.sealed_bytes)} sealed`],
     ['Came back', `${bytes(answer.answer_bytes)} sealed`],
     ['From file to answer', duration(decode + encode + seal + relay + open)],
-    ['Ciphertext so far', bytes(totals.ciphertextOut)],
+    ['Of that, encoding', duration(encode)],
   ];
   return html`
     <section class="answer" aria-labelledby="answer-title">

@@ -27,8 +27,8 @@ export function dropView(dragging: boolean, actions: DropActions): TemplateResul
     <div class="phantoms" role="group" aria-labelledby="phantom-title">
       <p id="phantom-title" class="muted">No image at hand? Try a phantom: a drawing made by this page, not a patient.</p>
       <div class="row">
-        <button id="phantom-plain" @click=${() => actions.phantom(false)}>Drawing without lesion</button>
-        <button id="phantom-lesion" @click=${() => actions.phantom(true)}>Drawing with lesion</button>
+        <button id="phantom-plain" @click=${() => actions.phantom(false)}>Without lesion</button>
+        <button id="phantom-lesion" @click=${() => actions.phantom(true)}>With lesion</button>
       </div>
     </div>
   `;
@@ -110,8 +110,8 @@ export function imageView(
             `
       }
       <div class="row">
-        <button id="pick" ?disabled=${view.busy} @click=${actions.pick}>Another file</button>
-        <button id="clear" ?disabled=${view.busy} @click=${actions.clear}>Start over</button>
+        <button id="pick" @click=${actions.pick}>Another file</button>
+        <button id="clear" @click=${actions.clear}>Start over</button>
       </div>
     </div>
   `;

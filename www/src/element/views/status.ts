@@ -44,6 +44,12 @@ export function announcement(state: State): string {
   }
 }
 
+/** Said as long as it is true: before the first scan of an image. */
+export function assuranceView(state: State): TemplateResult | typeof nothing {
+  if (state.answer || (state.phase !== 'preparing' && state.phase !== 'ready')) return nothing;
+  return html`<p class="check good">${icon('lock')} Nothing of the image has left this device.</p>`;
+}
+
 /** Where the encoder runs and why there. */
 export function backendView(state: State): TemplateResult | typeof nothing {
   const { backend } = state;
