@@ -116,7 +116,7 @@ mod tests {
         fn wiped_on_drop<T: ZeroizeOnDrop>(_: &T) {}
         let mut key = SecretKey::make(&GLWE_2048_TU17).unwrap();
         wiped_on_drop(&key);
-        assert!(key.bits.iter().any(|&bit| bit == 1));
+        assert!(key.bits.contains(&1));
         key.zeroize();
         assert!(key.bits.iter().all(|&bit| bit == 0));
     }
