@@ -34,11 +34,11 @@ impl Backend {
                 .init_async()
                 .await
                 .map_err(|error| ClientError::internal(format!("WebGPU gave no device: {error}")))?;
-            let module = models::vit::module::Vit::from_weights(config, &weights, &device).map_err(ClientError::corrupt_pack)?;
+            let module = models::vit::module::Vit::from_weights(config, &weights, &device)?;
             Ok(Self::WebGpu(WebGpuVit { module, device }))
         }
         #[cfg(not(feature = "webgpu"))]
-        Ok(Self::Cpu(CpuVit::load(config, weights).map_err(ClientError::corrupt_pack)?))
+        Ok(Self::Cpu(CpuVit::load(config, weights)?))
     }
 
     /// Short name of the backend.

@@ -15,6 +15,9 @@ use crate::http::Http;
 use crate::pause;
 use crate::relay::{self, Inference};
 
+/// Side of a phantom in pixels.
+const PHANTOM_SIZE: usize = 256;
+
 #[derive(Deserialize)]
 struct Options {
     relay: String,
@@ -116,9 +119,12 @@ impl Client {
 }
 
 /// A phantom of a brain, drawn by the project, as the bytes of a PNG file.
+///
+/// # Errors
+/// None in practice.
 #[wasm_bindgen]
-pub fn phantom_png(seed: u32, lesion: bool) -> Vec<u8> {
-    models::phantom::brain_phantom_png(u64::from(seed), lesion)
+pub fn phantom_png(seed: u32, lesion: bool) -> Result<Vec<u8>, JsValue> {
+    Ok(models::phantom::brain_phantom_png(u64::from(seed), lesion, PHANTOM_SIZE).map_err(ClientError::from)?)
 }
 
 async fn open(options: JsValue, events: Events, signal: &AbortSignal) -> Result<Client, ClientError> {
@@ -130,9 +136,13 @@ async fn open(options: JsValue, events: Events, signal: &AbortSignal) -> Result<
     let model = relay::find_model(&http, &options.model, signal).await?;
     clock.stop();
 
+    let clock = Clock::start(&events, Step::Card);
+    let card = relay::fetch_card(&http, &model, signal).await?;
+    clock.stop();
+
     let clock = Clock::start(&events, Step::Encoder);
-    let pack = relay::fetch_pack(&http, &events, &model, signal).await?;
-    let (card, weights) = pack.into_weights().map_err(ClientError::corrupt_pack)?;
+    let pack = relay::fetch_pack(&http, &events, &model, card, signal).await?;
+    let (card, weights) = pack.into_weights()?;
     let backend = Backend::load(&card.encoder.architecture, weights).await?;
     clock.stop();
     pause::turn(signal).await?;
@@ -208,7 +218,7 @@ impl Client {
         let classes: Vec<_> = classes
             .map(|((class, &logit), &probability)| Class { id: &class.id, label: &class.label, probability, logit })
             .collect();
-        let top = top_class(logits);
+        let top = models::head::top_class(logits);
         Scan {
             model: &self.card.id,
             version: &self.card.version,
@@ -241,11 +251,6 @@ impl<'a> Clock<'a> {
         self.events.finished(self.step, ms);
         ms
     }
-}
-
-/// Index of the largest logit, the first of equals.
-fn top_class(logits: &[i64]) -> usize {
-    (0..logits.len()).rev().max_by_key(|&class| logits[class]).unwrap_or(0)
 }
 
 fn to_js(value: &impl Serialize) -> Result<JsValue, ClientError> {

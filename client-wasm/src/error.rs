@@ -55,23 +55,25 @@ impl ClientError {
             "Reload the page; if that does not help, the relay or the page must be updated by the people who run them.",
         )
     }
-
-    /// The pack's files are not what its card says.
-    pub fn corrupt_pack(what: impl std::fmt::Display) -> Self {
-        Self::new(
-            "corrupt-pack",
-            format!("The model could not be used: {what}."),
-            "Try again: the files are fetched anew. If it happens again, tell the people who run the relay.",
-        )
-    }
 }
 
 impl From<models::ModelError> for ClientError {
-    /// The model crate's errors on this path are about the user's file; pack errors are mapped where packs are read.
     fn from(error: models::ModelError) -> Self {
-        let code = if error.is_too_large() { "too-large" } else { "wrong-file" };
-        Self::new(code, error.to_string(), "Choose a PNG or JPEG file of the image.")
+        let action = match error.code() {
+            "wrong-file" | "too-large" => "Choose a PNG or JPEG file of the image.",
+            "wrong-version" => "Reload the page, so that page and relay fit together.",
+            "corrupt-pack" => "Try again: the files are fetched anew. If it happens again, tell the people who run the relay.",
+            _ => "Reload the page and try again; if it happens again, tell the people who run this page.",
+        };
+        Self::new(error.code(), capitalised(&error.to_string()), action)
     }
+}
+
+/// A library's error as a sentence of its own.
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str().trim_end_matches('.'))
 }
 
 impl From<he::HeError> for ClientError {

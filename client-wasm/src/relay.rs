@@ -32,7 +32,6 @@ pub struct Model {
 #[derive(Deserialize)]
 struct EncoderFile {
     url: String,
-    bytes: usize,
 }
 
 #[derive(Deserialize)]
@@ -79,29 +78,40 @@ pub async fn find_model(http: &Http, id: &str, signal: &AbortSignal) -> Result<M
     Ok(model)
 }
 
-/// Fetches a model's card and encoder, the latter from the browser's cache where it is there, and checks them.
+/// Fetches a model's card and checks it.
 ///
 /// # Errors
-/// `no-relay`, or `corrupt-pack` where the files are not what the card says.
-pub async fn fetch_pack(http: &Http, events: &Events, model: &Model, signal: &AbortSignal) -> Result<PublicPack, ClientError> {
-    let card = accept(http.ask(get(&model.card, "read the model's card", "model card (public)"), signal, |_| ()).await?)?;
+/// `no-relay`, `wrong-version`, or `corrupt-pack` where it is no card that this client can use.
+pub async fn fetch_card(http: &Http, model: &Model, signal: &AbortSignal) -> Result<ModelCard, ClientError> {
+    let answer = http.ask(get(&model.card, "read the model's card", "model card (public)"), signal, |_| ()).await?;
+    Ok(ModelCard::from_json(&accept(answer)?)?)
+}
+
+/// Fetches the encoder that a card names, from the browser's cache where it is there, and checks it against the card.
+///
+/// # Errors
+/// `no-relay`, or `corrupt-pack` where the file is not what the card says.
+pub async fn fetch_pack(
+    http: &Http,
+    events: &Events,
+    model: &Model,
+    card: ModelCard,
+    signal: &AbortSignal,
+) -> Result<PublicPack, ClientError> {
     let address = http.url(&model.encoder.url);
-    let ask = || Ask {
-        limit: MAX_ENCODER_BYTES as usize,
-        ..get(&model.encoder.url, "fetch the encoder", "encoder weights (public)")
-    };
+    let ask =
+        || Ask { limit: MAX_ENCODER_BYTES as usize, ..get(&model.encoder.url, "fetch the encoder", "encoder weights (public)") };
     if let Some(bytes) = cache::get(&address).await {
         http.note_cached(&ask(), &bytes);
-        match PublicPack::from_parts(&card, bytes) {
+        match PublicPack::from_card(card.clone(), bytes) {
             Ok(pack) => return Ok(pack),
             // A damaged cache entry is no reason to fail: the relay still has the file.
             Err(_) => cache::remove(&address).await,
         }
     }
-    let total = model.encoder.bytes as f64;
+    let total = card.encoder.bytes as f64;
     let answer = http.ask(ask(), signal, |bytes| events.progress(Step::Encoder, bytes as f64, total)).await?;
-    let bytes = accept(answer)?;
-    let pack = PublicPack::from_parts(&card, bytes).map_err(ClientError::corrupt_pack)?;
+    let pack = PublicPack::from_card(card, accept(answer)?)?;
     cache::put(&address, pack.encoder_bytes()).await;
     Ok(pack)
 }

@@ -196,3 +196,8 @@ fn check_sizes(classes: usize, dim: usize, weights: usize) -> Result<(), ModelEr
 fn bad(reason: String) -> ModelError {
     ModelError::BadHead { reason }
 }
+
+/// Index of the largest logit, the first of equals.
+pub fn top_class(logits: &[i64]) -> usize {
+    (0..logits.len()).rev().max_by_key(|&class| logits[class]).unwrap_or(0)
+}

@@ -81,6 +81,16 @@ pub struct InputImage {
 }
 
 impl InputImage {
+    /// The same picture `[size, size, 4]` as a canvas shows it: red, green, blue and full opacity.
+    pub fn to_rgba(&self) -> Vec<u8> {
+        let pixel = |colours: &[u8]| match *colours {
+            [red, green, blue] => [red, green, blue, 255],
+            [grey, ..] => [grey, grey, grey, 255],
+            [] => [0, 0, 0, 255],
+        };
+        self.pixels.chunks_exact(self.channels.count()).flat_map(pixel).collect()
+    }
+
     /// The encoder's input `[channels, size, size]`: `(value / 255 - mean) / std`.
     ///
     /// The preprocessing must be a valid one ([`Preprocess::validate`]) with this image's channels.

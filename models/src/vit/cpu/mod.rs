@@ -90,6 +90,11 @@ impl CpuVit {
         })
     }
 
+    /// Number of blocks.
+    pub const fn depth(&self) -> usize {
+        self.config.depth
+    }
+
     /// Runs block `index` of 0..depth.
     ///
     /// Only the CLS token leaves the encoder, so the last block computes its CLS token alone and leaves the others.
