@@ -100,7 +100,9 @@ pub enum ModelError {
         reason: String,
     },
     /// A card of another format version.
-    #[error("the model card has format {found} and this program reads format {supported}; update the program or choose another model")]
+    #[error(
+        "the model card has format {found} and this program reads format {supported}; update the program or choose another model"
+    )]
     CardFormat {
         /// The card's version.
         found: u64,

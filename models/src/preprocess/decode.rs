@@ -54,6 +54,9 @@ pub fn decode(bytes: &[u8]) -> Result<Picture, ModelError> {
         return read("PNG", decoder, bytes);
     }
     if bytes.starts_with(b"\xff\xd8\xff") {
+        if !jpeg_is_complete(bytes) {
+            return Err(ModelError::DamagedImage { format: "JPEG", detail: "its end is missing".into() });
+        }
         let decoder = JpegDecoder::new(cursor).map_err(|error| refuse("JPEG", &error, bytes))?;
         return read("JPEG", decoder, bytes);
     }
@@ -101,6 +104,24 @@ fn refuse(format: &'static str, error: &ImageError, bytes: &[u8]) -> ModelError 
 fn png_size(bytes: &[u8]) -> Option<(u32, u32)> {
     let field = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
     Some((field(16)?, field(20)?))
+}
+
+/// Whether a JPEG's segments and scans reach its end marker. Decoders paint what is missing grey, which must not be diagnosed.
+fn jpeg_is_complete(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(&[first, marker]) = bytes.get(at..at + 2).and_then(|pair| pair.first_chunk()) {
+        let segment = matches!(marker, 0xc0..=0xcf | 0xda..=0xfe);
+        match (first, marker) {
+            (0xff, 0xd9) => return true,
+            (0xff, _) if segment => {
+                let Some(length) = bytes.get(at + 2..at + 4).and_then(|field| field.first_chunk()) else { return false };
+                at += 2 + usize::from(u16::from_be_bytes(*length)).max(2);
+            }
+            // Compressed data, stuffed bytes, restart markers and filling.
+            _ => at += 1,
+        }
+    }
+    false
 }
 
 fn flatten(image: DynamicImage) -> Picture {

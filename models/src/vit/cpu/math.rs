@@ -35,9 +35,7 @@ pub(super) fn erf(x: f32) -> f32 {
     let x = if x < -4.0 { -4.0 } else { x };
     let square = x * x;
     let mut top = -2.726_142_3e-10;
-    for coefficient in
-        [2.770_681_4e-8, -2.101_024e-6, -5.692_506_5e-5, -7.349_906_3e-4, -2.954_6e-3, -1.609_603_3e-2]
-    {
+    for coefficient in [2.770_681_4e-8, -2.101_024e-6, -5.692_506_5e-5, -7.349_906_3e-4, -2.954_6e-3, -1.609_603_3e-2] {
         top = top * square + coefficient;
     }
     let mut bottom = -1.456_607_2e-5;
