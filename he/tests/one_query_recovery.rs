@@ -161,3 +161,24 @@ fn two_answers_to_one_token_share_no_mask() {
     let same = first.concat().iter().zip(second.concat()).filter(|(x, y)| **x == *y).count();
     assert_eq!(same, 0);
 }
+
+/// What is not prevented, and docs/CRYPTOGRAPHY.md says so: a token of other multiples than Δ packs several weights into one logit.
+#[test]
+fn a_malicious_token_reads_two_weights_in_one_query() {
+    let head = Head { classes: 1, dim: 2, weights: vec![-173, 211], bias: vec![0] };
+    let key = SecretKey::make(&GLWE_2048_TU17).unwrap();
+    let mut bytes = key.make_sealed_token(&[0, 0]).unwrap().to_bytes();
+    // Two bodies of 44 bits: add Δ = 2^38 to the first and 2^47 to the second, less the 20 bits that do not travel.
+    let mut packed = [0; 16];
+    packed[..11].copy_from_slice(&bytes[16..]);
+    let packed = u128::from_le_bytes(packed);
+    let mask = (1u128 << 44) - 1;
+    let (first, second) = ((packed & mask) + (1 << 18), (packed >> 44) + (1 << 27));
+    let forged = (first & mask) | (second & mask) << 44;
+    bytes[16..].copy_from_slice(&forged.to_le_bytes()[..11]);
+
+    let token = SealedToken::from_bytes(&GLWE_2048_TU17, 2, &bytes).unwrap();
+    let session = key.make_public_key().unwrap().prepare();
+    let logit = key.open(&head.encrypted().make_logits(&token, &session).unwrap()).unwrap()[0];
+    assert_eq!(logit, -173 + 512 * 211);
+}
