@@ -1,1 +1,29 @@
-#![doc = "."]
+//! The relay: sessions, encrypted inference, model packs and the page.
+//!
+//! The relay holds the heads of the shipped models and answers sealed tokens with encrypted logits.
+//! It never holds a key that opens either. [`Relay`] is the whole service, started in process by tests
+//! and benchmarks and by the `relay-server` binary; [`Config`] is everything that can be set about it.
+#![deny(missing_docs)]
+
+mod answer;
+mod budget;
+mod client;
+pub mod config;
+mod error;
+pub mod http;
+mod infer;
+mod metrics;
+mod problem;
+mod rate;
+mod serve;
+mod sessions;
+mod shutdown;
+mod state;
+mod store;
+mod zoo;
+
+pub use config::Config;
+pub use error::RelayError;
+pub use problem::Problem;
+pub use serve::{Relay, serve};
+pub use shutdown::signalled;

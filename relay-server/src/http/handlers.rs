@@ -1,0 +1,252 @@
+//! The API: models, sessions, inferences.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Bytes;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use wire::{InferRequest, Kind, SessionKey};
+
+use super::BUDGET_LEFT;
+use super::body::WireBody;
+use crate::answer::{PARAMETERS, prepare};
+use crate::client::ClientId;
+use crate::problem::{Problem, ProblemBody};
+use crate::state::App;
+use crate::zoo::Model;
+
+const SESSION_LIMIT: usize = wire::limits::HEADER_BYTES + Kind::SessionKey.max_payload_bytes();
+const INFER_LIMIT: usize = wire::limits::HEADER_BYTES + Kind::InferRequest.max_payload_bytes();
+
+/// The models of this relay.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ModelList {
+    /// Version of the protocol between client and relay.
+    protocol: u8,
+    models: Vec<ModelEntry>,
+}
+
+/// What a client needs to fetch a model.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ModelEntry {
+    id: String,
+    title: String,
+    version: String,
+    classes: Vec<ClassEntry>,
+    /// Address of the model card.
+    card: String,
+    encoder: EncoderEntry,
+    /// Name of the encryption parameters.
+    parameters: &'static str,
+}
+
+/// A class in the order of the logits.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ClassEntry {
+    id: String,
+    label: String,
+}
+
+/// The encoder file.
+#[derive(Serialize, ToSchema)]
+pub(super) struct EncoderEntry {
+    url: String,
+    sha256: String,
+    bytes: u64,
+}
+
+/// A new session.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SessionEntry {
+    /// The session's name: 32 hexadecimal digits, 16 bytes in an infer request.
+    session: String,
+    /// Seconds until it ends.
+    expires_in_s: u64,
+}
+
+/// The version of a file in its address.
+#[derive(Deserialize, IntoParams)]
+pub(super) struct FileVersion {
+    /// First 16 digits of the file's SHA-256; with it the answer may be kept for ever.
+    v: Option<String>,
+}
+
+impl From<&Model> for ModelEntry {
+    fn from(model: &Model) -> Self {
+        let (id, card) = (model.id(), &model.card);
+        let class = |class: &models::card::Class| ClassEntry { id: class.id.clone(), label: class.label.clone() };
+        Self {
+            id: id.to_owned(),
+            title: card.title.clone(),
+            version: card.version.clone(),
+            classes: card.classes.iter().map(class).collect(),
+            card: format!("/v1/models/{id}/card.json"),
+            encoder: EncoderEntry {
+                url: format!("/v1/models/{id}/encoder.safetensors?v={}", model.encoder_version()),
+                sha256: card.encoder.sha256.clone(),
+                bytes: card.encoder.bytes,
+            },
+            parameters: PARAMETERS.name(),
+        }
+    }
+}
+
+/// The model that a path names.
+pub(super) struct Named(Arc<Model>);
+
+impl FromRequestParts<Arc<App>> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let id: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, app).await;
+        let model = id.ok().and_then(|Path(id)| app.zoo.get(&id));
+        model.map(Self).ok_or_else(Problem::unknown_model)
+    }
+}
+
+/// Lists the models.
+#[utoipa::path(get, path = "/v1/models", tag = "models", responses((status = 200, body = ModelList)))]
+pub(super) async fn list_models(State(app): State<Arc<App>>) -> impl IntoResponse {
+    let list = ModelList { protocol: wire::VERSION, models: app.zoo.iter().map(ModelEntry::from).collect() };
+    ([(header::CACHE_CONTROL, "no-cache")], Json(list))
+}
+
+/// The card of a model.
+#[utoipa::path(
+    get,
+    path = "/v1/models/{id}/card.json",
+    tag = "models",
+    params(("id" = String, Path, description = "Name of the model")),
+    responses(
+        (status = 200, description = "The model card", content_type = "application/json"),
+        (status = 304, description = "The card that the client has is current"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn card(Named(model): Named, headers: HeaderMap) -> Response {
+    file(&headers, &model.card_sha256, "no-cache", "application/json", &model.card_bytes)
+}
+
+/// The encoder of a model. The head has no address.
+#[utoipa::path(
+    get,
+    path = "/v1/models/{id}/encoder.safetensors",
+    tag = "models",
+    params(("id" = String, Path, description = "Name of the model"), FileVersion),
+    responses(
+        (status = 200, description = "The encoder's weights", content_type = "application/octet-stream"),
+        (status = 304, description = "The encoder that the client has is current"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn encoder(
+    Named(model): Named,
+    version: Result<Query<FileVersion>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let current = version.is_ok_and(|Query(version)| version.v.as_deref() == Some(model.encoder_version()));
+    let caching = if current { "public, max-age=31536000, immutable" } else { "no-cache" };
+    file(&headers, &model.card.encoder.sha256, caching, "application/octet-stream", &model.encoder_bytes)
+}
+
+/// Makes a session from a client's public key (a `session key` message of the wire protocol).
+#[utoipa::path(
+    post,
+    path = "/v1/sessions",
+    tag = "inference",
+    request_body(content = Vec<u8>, content_type = "application/vnd.veilsight.v1"),
+    responses(
+        (status = 201, body = SessionEntry),
+        (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn make_session(
+    State(app): State<Arc<App>>,
+    Extension(client): Extension<ClientId>,
+    WireBody(bytes): WireBody<SESSION_LIMIT>,
+) -> Result<impl IntoResponse, Problem> {
+    let message = SessionKey::decode(&bytes)?;
+    let key = app.workers.place()?.run(move || prepare(&message)).await??;
+    let id = app.sessions.make(client, key, Instant::now()).map_err(|error| {
+        tracing::error!(%error, "no session can be made");
+        Problem::internal()
+    })?;
+    let entry = SessionEntry { session: hex::encode(id), expires_in_s: app.config.sessions.ttl_s };
+    Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(entry)))
+}
+
+/// Answers a sealed token (an `infer request` message) with encrypted logits (an `infer answer` message).
+#[utoipa::path(
+    post,
+    path = "/v1/models/{id}/infer",
+    tag = "inference",
+    params(("id" = String, Path, description = "Name of the model")),
+    request_body(content = Vec<u8>, content_type = "application/vnd.veilsight.v1"),
+    responses(
+        (
+            status = 200,
+            description = "Encrypted logits",
+            content_type = "application/vnd.veilsight.v1",
+            headers(("x-veilsight-budget-left" = u32, description = "Answers left to this client in the window")),
+        ),
+        (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn infer(
+    State(app): State<Arc<App>>,
+    Extension(client): Extension<ClientId>,
+    Named(model): Named,
+    WireBody(bytes): WireBody<INFER_LIMIT>,
+) -> Result<Response, Problem> {
+    let request = InferRequest::decode(&bytes)?;
+    if *request.encoder() != model.card.encoder_tag() {
+        return Err(Problem::wrong_encoder());
+    }
+    let token = model.head.token(&request)?;
+    let key = app.sessions.get(request.session(), Instant::now()).ok_or_else(Problem::unknown_session)?;
+    // First the place, then the charge: a refusal for load costs the client nothing.
+    let place = app.workers.place()?;
+    let left = app.budget.charge(&app.store, client, model.id()).await?;
+    let named = Arc::clone(&model);
+    let job = move || {
+        let start = Instant::now();
+        (named.head.make_answer(&token, &key), start.elapsed())
+    };
+    let (answer, elapsed) = place.run(job).await?;
+    app.metrics.inferred(model.id(), elapsed);
+    Ok(sealed(answer?, left))
+}
+
+fn sealed(answer: Vec<u8>, left: Option<u32>) -> Response {
+    let fixed = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(wire::MEDIA_TYPE)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    let mut response = (fixed, answer).into_response();
+    if let Some(left) = left {
+        response.headers_mut().insert(BUDGET_LEFT, HeaderValue::from(left));
+    }
+    response
+}
+
+/// A file in memory whose SHA-256 is its entity tag.
+fn file(headers: &HeaderMap, sha256: &str, caching: &'static str, kind: &'static str, bytes: &Bytes) -> Response {
+    let tag = format!("\"{sha256}\"");
+    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let known = known.flat_map(|value| value.split(',')).map(|value| value.trim().trim_start_matches("W/"));
+    let current = known.into_iter().any(|value| value == tag || value == "*");
+    let head = [(header::ETAG, tag), (header::CACHE_CONTROL, caching.to_owned())];
+    if current {
+        return (StatusCode::NOT_MODIFIED, head).into_response();
+    }
+    (head, [(header::CONTENT_TYPE, kind)], bytes.clone()).into_response()
+}
