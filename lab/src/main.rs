@@ -1,1 +1,40 @@
-fn main() {}
+//! `cargo lab`: train, fit, evaluate, benchmark, report.
+
+use clap::{Parser, Subcommand};
+use lab::cli;
+
+#[derive(Parser)]
+#[command(name = "lab", about = "Train, evaluate, benchmark and report Veilsight's models.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a network.
+    #[command(subcommand)]
+    Train(cli::train::Train),
+    Fit(cli::fit::Fit),
+    Keep(cli::fit::Keep),
+    Evaluate(cli::evaluate::Evaluate),
+    Report(cli::report::Report),
+    Encode(cli::evaluate::Encode),
+    Phantom(cli::evaluate::Phantom),
+    /// Our own code beside its peers, in the same run.
+    #[command(subcommand)]
+    Bench(lab::bench::Bench),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Train(command) => cli::train::main(command),
+        Command::Fit(command) => command.run(),
+        Command::Keep(command) => command.run(),
+        Command::Evaluate(command) => command.run(),
+        Command::Report(command) => command.run(),
+        Command::Encode(command) => command.run(),
+        Command::Phantom(command) => command.run(),
+        Command::Bench(bench) => bench.run(),
+    }
+}

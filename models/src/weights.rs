@@ -38,17 +38,11 @@ impl TensorMap {
     /// [`ModelError::BadWeights`] where the bytes are no such file: any byte string gives a map or this error.
     pub fn from_safetensors(bytes: &[u8]) -> Result<Self, ModelError> {
         if bytes.len() > MAX_FILE_BYTES {
-            return Err(bad(format!(
-                "the file has {} bytes, the limit is {MAX_FILE_BYTES}",
-                bytes.len()
-            )));
+            return Err(bad(format!("the file has {} bytes, the limit is {MAX_FILE_BYTES}", bytes.len())));
         }
         let file = SafeTensors::deserialize(bytes).map_err(|e| bad(e.to_string()))?;
         if file.len() > MAX_TENSORS {
-            return Err(bad(format!(
-                "the file has {} tensors, the limit is {MAX_TENSORS}",
-                file.len()
-            )));
+            return Err(bad(format!("the file has {} tensors, the limit is {MAX_TENSORS}", file.len())));
         }
         let mut map = BTreeMap::new();
         for (name, view) in file.iter() {
@@ -169,12 +163,7 @@ struct Part {
 
 impl Part {
     fn new(suffix: &str, dtype: Dtype, shape: &[usize], bytes: Vec<u8>) -> Self {
-        Self {
-            name: suffix.to_string(),
-            dtype,
-            shape: shape.to_vec(),
-            bytes,
-        }
+        Self { name: suffix.to_string(), dtype, shape: shape.to_vec(), bytes }
     }
 }
 
@@ -216,9 +205,7 @@ fn read(file: &SafeTensors, name: &str, view: &TensorView) -> Result<Tensor, Mod
         Dtype::BF16 => pairs(bytes).map(|b| bf16::from_le_bytes(b).to_f32()).collect(),
         Dtype::I8 => dequantise(file, name, view)?,
         other => {
-            return Err(bad(format!(
-                "the tensor `{name}` is {other:?}; f32, f16, bf16 and int8 are read"
-            )));
+            return Err(bad(format!("the tensor `{name}` is {other:?}; f32, f16, bf16 and int8 are read")));
         }
     };
     if data.iter().any(|v: &f32| !v.is_finite()) {
@@ -247,9 +234,7 @@ fn dequantise(file: &SafeTensors, name: &str, view: &TensorView) -> Result<Vec<f
     let scales = floats(scale.data());
     let width = (view.data().len() / channels).max(1);
     let rows = view.data().chunks(width).zip(&scales);
-    Ok(rows
-        .flat_map(|(row, scale)| row.iter().map(move |v| f32::from(*v as i8) * scale))
-        .collect())
+    Ok(rows.flat_map(|(row, scale)| row.iter().map(move |v| f32::from(*v as i8) * scale)).collect())
 }
 
 /// Renames Hugging Face `ViTModel` tensors; a file that already has timm names passes through.

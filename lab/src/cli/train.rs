@@ -1,0 +1,231 @@
+//! `lab train encoder`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, Subcommand};
+use models::{
+    config::VitConfig,
+    preprocess::{Channels, Preprocess},
+    weights::TensorMap,
+};
+
+use crate::{
+    data::{self, Split},
+    train::{
+        TrainConfig,
+        augment::Augment,
+        init,
+        loss::DistilWeights,
+        optim::OptimConfig,
+        params::Layout,
+        run::{self, Folder, Inputs, Summary},
+        step::{Images, Teacher},
+    },
+};
+
+/// What to train.
+#[derive(Subcommand)]
+pub enum Train {
+    /// Train a ViT encoder on labelled images.
+    Encoder(Box<Encoder>),
+}
+
+/// Arguments of `train encoder`.
+#[derive(Args)]
+pub struct Encoder {
+    /// Folder with index.csv, train.tar and val.tar [default: br35h of the shared data]
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// First weights: `random`, or a safetensors file with timm or Hugging Face names.
+    #[arg(long, default_value = "random")]
+    init: String,
+    /// Where checkpoints, log and the best weights go.
+    #[arg(long, default_value = "target/lab/encoder")]
+    out: PathBuf,
+    /// Go on from the last checkpoint in --out.
+    #[arg(long)]
+    resume: bool,
+    /// Stop after this many epochs; --resume goes on.
+    #[arg(long)]
+    stop_after: Option<u32>,
+    /// Passes over the training split.
+    #[arg(long, default_value_t = 12)]
+    epochs: u32,
+    /// Images in a step.
+    #[arg(long, default_value_t = 32)]
+    batch: usize,
+    /// Peak learning rate.
+    #[arg(long, default_value_t = 3e-4)]
+    lr: f32,
+    /// Learning-rate factor from each block to the one below it.
+    #[arg(long, default_value_t = 0.85)]
+    layer_decay: f32,
+    /// Weight decay of matrices.
+    #[arg(long, default_value_t = 0.05)]
+    weight_decay: f32,
+    /// Decay of the moving average of the weights.
+    #[arg(long, default_value_t = 0.995)]
+    ema: f32,
+    /// Largest probability of dropping a branch (stochastic depth).
+    #[arg(long, default_value_t = 0.05)]
+    drop_path: f32,
+    /// Label smoothing.
+    #[arg(long, default_value_t = 0.1)]
+    smoothing: f32,
+    /// Seed of everything random.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Side of the input in pixels.
+    #[arg(long, default_value_t = 128)]
+    image_size: usize,
+    /// Width of a token.
+    #[arg(long, default_value_t = 192)]
+    dim: usize,
+    /// Attention heads.
+    #[arg(long, default_value_t = 3)]
+    heads: usize,
+    /// Number of blocks.
+    #[arg(long, default_value_t = 12)]
+    depth: usize,
+    /// Blocks of --init to keep, for example 0,2,4,7,9,11 [default: evenly spread]
+    #[arg(long, value_delimiter = ',')]
+    layers: Vec<usize>,
+    /// Encode colour images in colour.
+    #[arg(long)]
+    rgb: bool,
+    /// Learn from this network as well: the folder of a finished run.
+    #[arg(long)]
+    distil: Option<PathBuf>,
+    /// Parts of a batch computed side by side.
+    #[arg(long, default_value_t = 2)]
+    lanes: usize,
+}
+
+impl Encoder {
+    fn config(&self, labels: Vec<String>) -> TrainConfig {
+        let (channels, count) = if self.rgb { (Channels::Rgb, 3) } else { (Channels::Grey, 1) };
+        let encoder = VitConfig {
+            in_channels: count,
+            dim: self.dim,
+            heads: self.heads,
+            depth: self.depth,
+            mlp_dim: 4 * self.dim,
+            ..VitConfig::tiny16(self.image_size)
+        };
+        let half = vec![0.5; count];
+        TrainConfig {
+            encoder,
+            preprocess: Preprocess { size: self.image_size, channels, mean: half.clone(), std: half },
+            labels,
+            seed: self.seed,
+            epochs: self.epochs,
+            batch: self.batch,
+            lanes: self.lanes,
+            smoothing: self.smoothing,
+            drop_path: self.drop_path,
+            optim: OptimConfig {
+                lr: self.lr,
+                weight_decay: self.weight_decay,
+                layer_decay: self.layer_decay,
+                clip: 1.0,
+                ema: self.ema,
+                warmup: 0.1,
+            },
+            augment: Augment::default(),
+            distil: self.distil.as_ref().map(|_| DistilWeights::default()),
+        }
+    }
+
+    fn first_weights(&self, config: &TrainConfig) -> Result<(Vec<f32>, String)> {
+        let layout = Layout::new(&config.encoder, config.labels.len());
+        let mut flat = layout.random(self.seed);
+        if self.init == "random" {
+            return Ok((flat, "random weights".into()));
+        }
+        let path = Path::new(&self.init);
+        let source = read_weights(path)?;
+        let source_depth = (0..).take_while(|i| source.find(&format!("blocks.{i}.norm1.weight")).is_some()).count();
+        let layers = if self.layers.is_empty() { init::spread_layers(source_depth, self.depth) } else { self.layers.clone() };
+        let fitted = init::adapt(&source, &config.encoder, &layers)?;
+        layout.load(&fitted, &mut flat)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let kept = if source_depth == self.depth { String::new() } else { format!(", blocks {layers:?}") };
+        Ok((flat, format!("{name}{kept}")))
+    }
+
+    fn teacher(&self, config: &TrainConfig) -> Result<Option<Teacher>> {
+        let Some(folder) = &self.distil else {
+            return Ok(None);
+        };
+        let folder = Folder::make(folder)?;
+        let summary = read_summary(&folder).context("--distil names no teacher")?;
+        ensure!(summary.config.labels == config.labels, "the teacher of --distil knows other classes");
+        let layout = Layout::new(&summary.config.encoder, config.labels.len());
+        let mut weights = layout.random(0);
+        layout.load(&read_weights(&folder.best())?, &mut weights)?;
+        let layers =
+            if self.layers.is_empty() { init::spread_layers(layout.config.depth, self.depth) } else { self.layers.clone() };
+        Ok(Some(Teacher { layout, weights, layers }))
+    }
+}
+
+/// Reads a weights file.
+///
+/// # Errors
+/// Where it is missing or none.
+pub fn read_weights(path: &Path) -> Result<TensorMap> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read the weights {}", path.display()))?;
+    TensorMap::from_safetensors(&bytes).with_context(|| format!("{} is no weights file", path.display()))
+}
+
+/// Reads the settings and outcome of a finished run.
+///
+/// # Errors
+/// Where there is none.
+pub fn read_summary(folder: &Folder) -> Result<Summary> {
+    let path = folder.summary();
+    let text = std::fs::read(&path).with_context(|| format!("no finished run: {} is missing", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))
+}
+
+/// The images of a split as the encoder sees them.
+///
+/// # Errors
+/// Where a file is no image.
+pub fn images(split: &Split, preprocess: &Preprocess) -> Result<Images> {
+    let classes = split.samples.iter().map(|s| s.class).collect();
+    Ok(Images { pixels: split.pixels(preprocess)?, classes })
+}
+
+/// Runs `train`.
+///
+/// # Errors
+/// Where data, weights or settings do not fit.
+pub fn main(command: Train) -> Result<()> {
+    let Train::Encoder(args) = command;
+    let folder = args.data.clone().unwrap_or_else(|| data::default_folder("br35h"));
+    let train = Split::load(&folder, "train", None)?;
+    let val = Split::load(&folder, "val", None)?;
+    let config = args.config(train.labels.clone());
+    let (weights, start) = args.first_weights(&config)?;
+    let inputs = Inputs {
+        train: images(&train, &config.preprocess)?,
+        val: images(&val, &config.preprocess)?,
+        teacher: args.teacher(&config)?,
+        weights,
+        start,
+        command: super::command_line(),
+    };
+    println!(
+        "{} training images in {} groups, {} for validation, start: {}",
+        train.samples.len(),
+        train.groups(),
+        val.samples.len(),
+        inputs.start
+    );
+    let out = Folder::make(&args.out)?;
+    let summary = run::run(config, inputs, &out, args.resume, args.stop_after)?;
+    println!("best: epoch {}, {:?}; {}", summary.progress.best_epoch, summary.progress.best, out.best().display());
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! The laboratory: train encoders, fit heads, evaluate plain and encrypted answers, report.
+#![deny(missing_docs)]
+
+pub mod bench;
+pub mod cli;
+pub mod data;
+pub mod evaluate;
+pub mod fit;
+pub mod metrics;
+pub mod pack;
+pub mod pipeline;
+pub mod plot;
+pub mod records;
+pub mod report;
+pub mod train;

@@ -1,0 +1,207 @@
+//! A whole training run: epochs, validation, checkpoints, log.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    TrainConfig,
+    checkpoint::{self, Progress},
+    loss,
+    optim::OptimState,
+    step::{Images, Sums, Teacher, Trainer, answers, infer},
+};
+
+/// What an epoch came to; one line of `log.jsonl`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EpochLog {
+    /// Counted from 1.
+    pub epoch: u32,
+    /// Mean loss on augmented images.
+    pub loss: f64,
+    /// Accuracy on augmented images, during training.
+    pub train_accuracy: f64,
+    /// Accuracy of the averaged weights on the validation split.
+    pub val_accuracy: f64,
+    /// Negative log-likelihood of the same.
+    pub val_nll: f64,
+    /// Accuracy of the weights themselves.
+    pub val_accuracy_raw: f64,
+    /// Seconds of training, without validation.
+    pub seconds: f64,
+    /// Training images a second.
+    pub images_per_second: f64,
+}
+
+/// Files of a run.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes the folder.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn make(path: &Path) -> Result<Self> {
+        std::fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(Self(path.to_path_buf()))
+    }
+
+    /// Checkpoint after the last epoch.
+    pub fn last(&self) -> PathBuf {
+        self.0.join("last.safetensors")
+    }
+
+    /// Averaged weights of the best epoch, timm names, with the training head.
+    pub fn best(&self) -> PathBuf {
+        self.0.join("best.safetensors")
+    }
+
+    /// One line of JSON for each epoch.
+    pub fn log(&self) -> PathBuf {
+        self.0.join("log.jsonl")
+    }
+
+    /// Settings and outcome.
+    pub fn summary(&self) -> PathBuf {
+        self.0.join("summary.json")
+    }
+}
+
+/// Settings and outcome of a run, `summary.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Summary {
+    /// Settings.
+    pub config: TrainConfig,
+    /// What the weights started from.
+    pub start: String,
+    /// The command line.
+    pub command: String,
+    /// Where it ended.
+    pub progress: Progress,
+    /// Every epoch.
+    pub epochs: Vec<EpochLog>,
+}
+
+/// What a run needs besides its settings.
+pub struct Inputs {
+    /// Training split.
+    pub train: Images,
+    /// Validation split; it chooses the epoch.
+    pub val: Images,
+    /// Network to distil from.
+    pub teacher: Option<Teacher>,
+    /// First parameters.
+    pub weights: Vec<f32>,
+    /// What they are, in words.
+    pub start: String,
+    /// The command line.
+    pub command: String,
+}
+
+/// Trains to the end, or from the last checkpoint to the end; stops early after `stop_after` epochs where that is given.
+///
+/// # Errors
+/// Where files cannot be read or written, or the settings contradict each other.
+pub fn run(config: TrainConfig, inputs: Inputs, folder: &Folder, resume: bool, stop_after: Option<u32>) -> Result<Summary> {
+    let fresh = Progress { epoch: 0, step: 0, best: None, best_epoch: 0, seconds: 0.0 };
+    let (mut progress, state) = if resume {
+        checkpoint::load(&folder.last(), &config)?
+    } else {
+        let _ = std::fs::remove_file(folder.log());
+        (fresh, OptimState::new(inputs.weights))
+    };
+    let mut trainer = Trainer::new(config, state, inputs.teacher, inputs.train.pixels.len())?;
+    let end = stop_after.map_or(trainer.config.epochs, |n| (progress.epoch + n).min(trainer.config.epochs));
+    while progress.epoch < end {
+        let log = epoch(&mut trainer, &inputs.train, &inputs.val, &mut progress)?;
+        if progress.best_epoch == progress.epoch {
+            let best = trainer.layout.tensors(&trainer.state.ema, true).to_safetensors_f32()?;
+            checkpoint::write_whole(&folder.best(), &best)?;
+        }
+        checkpoint::save(&folder.last(), &trainer.config, &progress, &trainer.state)?;
+        append(&folder.log(), &log)?;
+    }
+    let epochs = read_log(&folder.log())?;
+    let Inputs { start, command, .. } = inputs;
+    let summary = Summary { config: trainer.config, start, command, progress, epochs };
+    checkpoint::write_whole(&folder.summary(), serde_json::to_string_pretty(&summary)?.as_bytes())?;
+    Ok(summary)
+}
+
+fn epoch(trainer: &mut Trainer, train: &Images, val: &Images, progress: &mut Progress) -> Result<EpochLog> {
+    let started = Instant::now();
+    let count = train.pixels.len();
+    let batches = count / trainer.config.batch;
+    let bar = ProgressBar::new(batches as u64);
+    bar.set_style(ProgressStyle::with_template("epoch {prefix} {bar:30} {pos}/{len} {msg} eta {eta}")?);
+    bar.set_prefix(format!("{}/{}", progress.epoch + 1, trainer.config.epochs));
+    let mut sums = Sums::default();
+    let order = trainer.order(progress.epoch, count);
+    for batch in order.chunks_exact(trainer.config.batch) {
+        sums.add(&trainer.step(train, batch, progress.epoch));
+        bar.set_message(format!("loss {:.3}", sums.loss / sums.images as f64));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let seconds = started.elapsed().as_secs_f64();
+    let (val_accuracy, val_nll) = validate(trainer, &trainer.state.ema, val);
+    let (val_accuracy_raw, _) = validate(trainer, &trainer.state.weights, val);
+    progress.epoch += 1;
+    progress.step = trainer.state.step;
+    progress.seconds += seconds;
+    let better = progress.best.is_none_or(|(a, nll)| val_accuracy > a || (val_accuracy == a && val_nll < nll));
+    if better {
+        progress.best = Some((val_accuracy, val_nll));
+        progress.best_epoch = progress.epoch;
+    }
+    let images = sums.images as f64;
+    let log = EpochLog {
+        epoch: progress.epoch,
+        loss: sums.loss / images,
+        train_accuracy: sums.right as f64 / images,
+        val_accuracy,
+        val_nll,
+        val_accuracy_raw,
+        seconds,
+        images_per_second: images / seconds,
+    };
+    println!(
+        "epoch {:>3}  loss {:.4}  train {:.4}  val {:.4} (nll {:.4}, without averaging {:.4})  {:.0} images/s{}",
+        log.epoch,
+        log.loss,
+        log.train_accuracy,
+        val_accuracy,
+        val_nll,
+        val_accuracy_raw,
+        log.images_per_second,
+        if better { "  best" } else { "" }
+    );
+    Ok(log)
+}
+
+fn validate(trainer: &Trainer, weights: &[f32], val: &Images) -> (f64, f64) {
+    let (logits, _) = infer(&trainer.config, &trainer.layout, weights, val);
+    let classes = trainer.layout.classes;
+    let count = val.classes.len() as f64;
+    let right = answers(&logits, classes).iter().zip(&val.classes).filter(|(a, b)| a == b).count();
+    let mut unused = vec![0.0; logits.len()];
+    let nll = loss::cross_entropy(&logits, &val.classes, 0.0, 0.0, &mut unused);
+    (right as f64 / count, nll / count)
+}
+
+fn append(path: &Path, log: &EpochLog) -> Result<()> {
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+    writeln!(file, "{}", serde_json::to_string(log)?)?;
+    Ok(())
+}
+
+fn read_log(path: &Path) -> Result<Vec<EpochLog>> {
+    let text = std::fs::read_to_string(path)?;
+    text.lines().map(|line| serde_json::from_str(line).context("the log is damaged")).collect()
+}

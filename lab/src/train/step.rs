@@ -1,0 +1,243 @@
+//! One training step over a batch, split into lanes that run side by side, and inference over a split.
+
+use anyhow::{Result, ensure};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::{
+    TrainConfig, augment, loss, math,
+    optim::{OptimState, one_cycle},
+    params::Layout,
+    vit::{self, OutputGradients, Tape},
+};
+
+/// Images that go through the network together in one lane: enough rows for the matrix products, few enough for the cache.
+const CHUNK: usize = 8;
+
+/// A set of letterboxed images with labels.
+pub struct Images {
+    /// 8-bit HWC pixels of each image.
+    pub pixels: Vec<Vec<u8>>,
+    /// Class of each image.
+    pub classes: Vec<usize>,
+}
+
+/// A frozen network that a student learns from.
+pub struct Teacher {
+    /// Its geometry.
+    pub layout: Layout,
+    /// Its parameters.
+    pub weights: Vec<f32>,
+    /// For each block of the student, the teacher's block whose tokens it should give.
+    pub layers: Vec<usize>,
+}
+
+/// Sums over the images of a step or an epoch.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sums {
+    /// Loss.
+    pub loss: f64,
+    /// Right answers on augmented images.
+    pub right: usize,
+    /// Images.
+    pub images: usize,
+}
+
+impl Sums {
+    /// Adds another sum.
+    pub fn add(&mut self, other: &Self) {
+        self.loss += other.loss;
+        self.right += other.right;
+        self.images += other.images;
+    }
+}
+
+struct Lane {
+    tape: Tape,
+    teacher: Tape,
+    grad: Vec<f32>,
+}
+
+/// A network in training.
+pub struct Trainer {
+    /// Settings.
+    pub config: TrainConfig,
+    /// Geometry.
+    pub layout: Layout,
+    /// Parameters and optimiser.
+    pub state: OptimState,
+    /// Steps of the whole run.
+    pub steps: u64,
+    teacher: Option<Teacher>,
+    lanes: Vec<Lane>,
+}
+
+impl Trainer {
+    /// A trainer that starts from `state`; `images` is the size of the training split.
+    ///
+    /// # Errors
+    /// Where the settings contradict each other.
+    pub fn new(config: TrainConfig, state: OptimState, teacher: Option<Teacher>, images: usize) -> Result<Self> {
+        config.encoder.validate()?;
+        ensure!(config.batch > 0 && config.lanes > 0 && config.epochs > 0, "batch, lanes and epochs start at 1");
+        ensure!(images >= config.batch, "{images} images are fewer than one batch of {}", config.batch);
+        let layout = Layout::new(&config.encoder, config.labels.len());
+        layout.check(&state.weights)?;
+        if let Some(teacher) = &teacher {
+            ensure!(
+                teacher.layout.config.dim == layout.config.dim && teacher.layout.classes == layout.classes,
+                "the teacher has another width or other classes than the student"
+            );
+        }
+        let lane = |_| Lane { tape: Tape::default(), teacher: Tape::default(), grad: vec![0.0; layout.len] };
+        let lanes = (0..config.lanes).map(lane).collect();
+        let steps = u64::from(config.epochs) * (images / config.batch) as u64;
+        Ok(Self { config, layout, state, steps, teacher, lanes })
+    }
+
+    /// The order of the training images in an epoch.
+    pub fn order(&self, epoch: u32, images: usize) -> Vec<usize> {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
+        rng.set_stream(u64::from(epoch) << 32 | u64::from(u32::MAX));
+        let mut order: Vec<usize> = (0..images).collect();
+        for i in (1..images).rev() {
+            order.swap(i, rng.random_range(0..=i));
+        }
+        order
+    }
+
+    /// Trains on the images of `batch` (indices into `images`).
+    pub fn step(&mut self, images: &Images, batch: &[usize], epoch: u32) -> Sums {
+        let share = batch.len().div_ceil(self.config.lanes);
+        let scale = 1.0 / batch.len() as f32;
+        let (config, layout, weights, teacher) = (&self.config, &self.layout, &self.state.weights, &self.teacher);
+        let job = |(lane, part): (&mut Lane, &[usize])| {
+            lane.grad.fill(0.0);
+            let mut sums = Sums::default();
+            for chunk in part.chunks(CHUNK) {
+                let work = Work { config, layout, weights, teacher: teacher.as_ref(), images, epoch, scale };
+                sums.add(&work.chunk(chunk, lane));
+            }
+            sums
+        };
+        let parts: Vec<&[usize]> = batch.chunks(share).collect();
+        let busy = parts.len();
+        let results: Vec<Sums> = self.lanes.par_iter_mut().zip(parts).map(job).collect();
+        let mut sums = Sums::default();
+        results.iter().for_each(|s| sums.add(s));
+        let (first, rest) = self.lanes[..busy].split_at_mut(1);
+        let grad = &mut first[0].grad;
+        for lane in rest {
+            math::add_scaled(grad, &lane.grad, 1.0);
+        }
+        let lr = self.config.optim.lr * one_cycle(self.state.step, self.steps, self.config.optim.warmup);
+        self.state.update(&self.layout, &self.config.optim, lr, grad);
+        sums
+    }
+}
+
+struct Work<'a> {
+    config: &'a TrainConfig,
+    layout: &'a Layout,
+    weights: &'a [f32],
+    teacher: Option<&'a Teacher>,
+    images: &'a Images,
+    epoch: u32,
+    scale: f32,
+}
+
+impl Work<'_> {
+    fn chunk(&self, indices: &[usize], lane: &mut Lane) -> Sums {
+        let n = indices.len();
+        let mut input = Vec::with_capacity(n * self.config.encoder.input_len());
+        let mut keep = vec![1.0; 2 * self.config.encoder.depth * n];
+        for (column, index) in indices.iter().enumerate() {
+            let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
+            rng.set_stream(u64::from(self.epoch) << 32 | *index as u64);
+            let side = self.config.encoder.image_size;
+            let mut values = self.config.augment.apply(&self.images.pixels[*index], side, &mut rng);
+            normalise(&mut values, &self.config.preprocess);
+            input.extend(values);
+            self.drop_branches(&mut keep, column, n, &mut rng);
+        }
+        if self.config.drop_path == 0.0 {
+            keep.clear();
+        }
+        vit::forward(self.layout, self.weights, &input, &keep, &mut lane.tape);
+        let labels: Vec<usize> = indices.iter().map(|i| self.images.classes[*i]).collect();
+        let (loss, out) = self.losses(&labels, &input, lane);
+        vit::backward(self.layout, self.weights, &out, &mut lane.tape, &mut lane.grad);
+        let right = answers(lane.tape.logits(), self.layout.classes);
+        let right = right.iter().zip(&labels).filter(|(a, b)| a == b).count();
+        Sums { loss, right, images: n }
+    }
+
+    fn drop_branches(&self, keep: &mut [f32], column: usize, n: usize, rng: &mut impl Rng) {
+        let depth = self.config.encoder.depth;
+        for (branch, row) in keep.chunks_exact_mut(n).enumerate() {
+            let drop = self.config.drop_path * (branch / 2) as f32 / (depth.max(2) - 1) as f32;
+            row[column] = if rng.random::<f32>() < drop { 0.0 } else { 1.0 / (1.0 - drop) };
+        }
+    }
+
+    fn losses(&self, labels: &[usize], input: &[f32], lane: &mut Lane) -> (f64, OutputGradients) {
+        let (n, classes, tape) = (labels.len(), self.layout.classes, &lane.tape);
+        let mut out = OutputGradients { logits: vec![0.0; n * classes], ..OutputGradients::default() };
+        let (Some(teacher), Some(weights)) = (self.teacher, &self.config.distil) else {
+            let loss = loss::cross_entropy(tape.logits(), labels, self.config.smoothing, self.scale, &mut out.logits);
+            return (loss, out);
+        };
+        vit::forward(&teacher.layout, &teacher.weights, input, &[], &mut lane.teacher);
+        let (truth, soft) = (1.0 - weights.logits, weights.logits);
+        let from = &lane.teacher;
+        let mut total = f64::from(truth)
+            * loss::cross_entropy(tape.logits(), labels, self.config.smoothing, truth * self.scale, &mut out.logits);
+        let t = weights.temperature;
+        total +=
+            f64::from(soft) * loss::soft_labels(tape.logits(), from.logits(), classes, t, soft * self.scale, &mut out.logits);
+        let by = weights.cls * self.scale;
+        total += f64::from(weights.cls) * loss::squared_difference(tape.cls(), from.cls(), n, by, &mut out.cls);
+        out.hidden.resize_with(self.layout.blocks.len(), Vec::new);
+        let by = weights.hidden * self.scale / teacher.layers.len() as f32;
+        for (i, layer) in teacher.layers.iter().enumerate() {
+            let grad = &mut out.hidden[i];
+            let part = loss::squared_difference(tape.hidden(i), from.hidden(*layer), n, by, grad);
+            total += f64::from(weights.hidden) * part / teacher.layers.len() as f64;
+        }
+        (total, out)
+    }
+}
+
+/// `(value − mean) / std`, channel by channel.
+fn normalise(values: &mut [f32], preprocess: &models::preprocess::Preprocess) {
+    let area = preprocess.size * preprocess.size;
+    let planes = values.chunks_exact_mut(area).zip(preprocess.mean.iter().zip(&preprocess.std));
+    for (plane, (mean, std)) in planes {
+        plane.iter_mut().for_each(|v| *v = (*v - mean) / std);
+    }
+}
+
+/// The largest logit of each row.
+pub fn answers(logits: &[f32], classes: usize) -> Vec<usize> {
+    let top = |row: &[f32]| (0..classes).fold(0, |best, c| if row[c] > row[best] { c } else { best });
+    logits.chunks_exact(classes).map(top).collect()
+}
+
+/// Logits [n, classes] and CLS tokens [n, d] of unchanged images.
+pub fn infer(config: &TrainConfig, layout: &Layout, weights: &[f32], images: &Images) -> (Vec<f32>, Vec<f32>) {
+    let side = config.encoder.image_size;
+    let one = |tape: &mut Tape, part: &[Vec<u8>]| {
+        let mut input = Vec::with_capacity(part.len() * config.encoder.input_len());
+        for pixels in part {
+            let mut values = augment::plain(pixels, side);
+            normalise(&mut values, &config.preprocess);
+            input.extend(values);
+        }
+        vit::forward(layout, weights, &input, &[], tape);
+        (tape.logits().to_vec(), tape.cls().to_vec())
+    };
+    let parts: Vec<_> = images.pixels.par_chunks(CHUNK).map_init(Tape::default, one).collect();
+    let (logits, cls): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    (logits.concat(), cls.concat())
+}

@@ -1,0 +1,142 @@
+//! A tiny training run on phantoms: it learns, it resumes to the same bits, it refuses other settings.
+
+use lab::{
+    data::Split,
+    train::{
+        TrainConfig,
+        augment::Augment,
+        loss::DistilWeights,
+        optim::OptimConfig,
+        params::Layout,
+        run::{Folder, Inputs, Summary, run},
+        step::{Images, Teacher},
+    },
+};
+use models::{Preprocess, VitConfig, decode, phantom, preprocess::Channels};
+
+const SIDE: usize = 32;
+
+fn images(seeds: std::ops::Range<u64>) -> Images {
+    let preprocess = config().preprocess;
+    let one = |seed: u64| {
+        let png = phantom::brain_phantom_png(seed, seed % 2 == 1, SIDE).unwrap();
+        preprocess.letterbox(&decode(&png).unwrap()).pixels
+    };
+    Images { classes: seeds.clone().map(|s| (s % 2) as usize).collect(), pixels: seeds.map(one).collect() }
+}
+
+fn config() -> TrainConfig {
+    TrainConfig {
+        encoder: VitConfig { in_channels: 1, dim: 32, heads: 2, depth: 2, mlp_dim: 64, patch_size: 8, ..VitConfig::tiny16(SIDE) },
+        preprocess: Preprocess { size: SIDE, channels: Channels::Grey, mean: vec![0.5], std: vec![0.5] },
+        labels: vec!["no".into(), "yes".into()],
+        seed: 7,
+        epochs: 4,
+        batch: 8,
+        lanes: 2,
+        smoothing: 0.0,
+        drop_path: 0.1,
+        optim: OptimConfig { lr: 2e-3, weight_decay: 0.01, layer_decay: 1.0, clip: 1.0, ema: 0.9, warmup: 0.1 },
+        augment: Augment { rotation: 5.0, scale: 0.05, shift: 0.02, light: 0.05, ..Augment::default() },
+        distil: None,
+    }
+}
+
+fn train(config: TrainConfig, folder: &Folder, resume: bool, stop_after: Option<u32>, teacher: Option<Teacher>) -> Summary {
+    let weights = Layout::new(&config.encoder, 2).random(config.seed);
+    let inputs =
+        Inputs { train: images(0..64), val: images(100..116), teacher, weights, start: "random".into(), command: "test".into() };
+    run(config, inputs, folder, resume, stop_after).unwrap()
+}
+
+#[test]
+fn the_loss_falls_on_phantoms() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::make(folder.path()).unwrap();
+    let summary = train(TrainConfig { epochs: 8, ..config() }, &folder, false, None, None);
+    let (first, last) = (summary.epochs[0].loss, summary.epochs[7].loss);
+    assert!(last < 0.9 * first, "{first} {last}");
+    assert!(summary.progress.best.unwrap().0 >= 0.5 && folder.best().is_file() && folder.summary().is_file());
+}
+
+#[test]
+fn a_resumed_run_ends_with_the_same_bits() {
+    let (whole, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (whole, broken) = (Folder::make(whole.path()).unwrap(), Folder::make(broken.path()).unwrap());
+    train(config(), &whole, false, None, None);
+    let half = train(config(), &broken, false, Some(2), None);
+    assert_eq!(half.progress.epoch, 2);
+    let summary = train(config(), &broken, true, None, None);
+    assert_eq!((summary.progress.epoch, summary.epochs.len()), (4, 4));
+    let vectors = |folder: &Folder| {
+        let bytes = std::fs::read(folder.last()).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        ["weights", "ema", "first", "second"].map(|name| file.tensor(name).unwrap().data().to_vec())
+    };
+    assert!(vectors(&whole) == vectors(&broken), "the resumed run went another way");
+}
+
+#[test]
+fn a_checkpoint_of_other_settings_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::make(folder.path()).unwrap();
+    train(config(), &folder, false, Some(1), None);
+    let other = TrainConfig { seed: 8, ..config() };
+    let inputs = Inputs {
+        train: images(0..16),
+        val: images(100..104),
+        teacher: None,
+        weights: Layout::new(&other.encoder, 2).random(8),
+        start: String::new(),
+        command: String::new(),
+    };
+    let refused = run(other, inputs, &folder, true, None).unwrap_err().to_string();
+    assert!(refused.contains("other settings"), "{refused}");
+}
+
+#[test]
+fn a_shallower_student_comes_closer_to_its_teacher() {
+    let deep = Layout::new(&config().encoder, 2);
+    let teacher = || Teacher { layout: deep.clone(), weights: deep.random(99), layers: vec![1] };
+    let student = TrainConfig {
+        encoder: VitConfig { depth: 1, ..config().encoder },
+        distil: Some(DistilWeights { logits: 1.0, ..DistilWeights::default() }),
+        epochs: 6,
+        ..config()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let summary = train(student, &Folder::make(folder.path()).unwrap(), false, None, Some(teacher()));
+    let (first, last) = (summary.epochs[0].loss, summary.epochs[5].loss);
+    assert!(last < 0.7 * first, "{first} {last}");
+}
+
+/// A data folder of two images, one of them without a group.
+fn data_folder(index: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("index.csv"), index).unwrap();
+    let mut tar = tar::Builder::new(std::fs::File::create(folder.path().join("test.tar")).unwrap());
+    for name in ["a/1.png", "b/2.png"] {
+        let png = phantom::brain_phantom_png(1, false, SIDE).unwrap();
+        let mut header = tar::Header::new_ustar();
+        header.set_size(png.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, &png[..]).unwrap();
+    }
+    tar.finish().unwrap();
+    folder
+}
+
+#[test]
+fn a_data_folder_is_read_and_its_mistakes_are_named() {
+    let folder = data_folder("split,label,file\ntest,a,a/1.png\ntest,b,b/2.png\n");
+    let split = Split::load(folder.path(), "test", None).unwrap();
+    assert_eq!((split.labels.join(","), split.samples.len(), split.groups()), ("a,b".into(), 2, 2));
+    assert_eq!(Split::load(folder.path(), "test", Some(1)).unwrap().samples.len(), 1);
+    let error = |folder: &std::path::Path, split: &str| format!("{:#}", Split::load(folder, split, None).unwrap_err());
+    assert!(error(folder.path(), "train").contains("has no split `train`"));
+    assert!(error(&folder.path().join("none"), "test").contains("index.csv"));
+    let wrong = data_folder("split,class,file\ntest,a,a/1.png\n");
+    assert!(error(wrong.path(), "test").contains("no column `label`"));
+    let missing = data_folder("split,label,file\ntest,a,a/9.png\n");
+    assert!(error(missing.path(), "test").contains("a/9.png"));
+}

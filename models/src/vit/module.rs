@@ -1,0 +1,183 @@
+//! The Vision Transformer as a burn module: the same network on every backend of burn (CPU, WebGPU), with or without autodiff.
+//!
+//! Shapes: B images, C channels, H = W pixels, T = 1 + patches tokens, D = token width.
+
+use burn::{
+    module::{Module, Param},
+    nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig},
+    tensor::{Device, Tensor as BurnTensor, TensorData, activation},
+};
+
+use crate::{ModelError, TensorMap, VitConfig};
+
+/// Two linear layers with an exact GELU between them.
+#[derive(Module, Debug)]
+pub struct Mlp {
+    fc1: Linear,
+    fc2: Linear,
+}
+
+/// One pre-norm block.
+#[derive(Module, Debug)]
+pub struct Block {
+    norm1: LayerNorm,
+    qkv: Linear,
+    proj: Linear,
+    norm2: LayerNorm,
+    mlp: Mlp,
+    #[module(skip)]
+    heads: usize,
+}
+
+/// A Vision Transformer without a classifier.
+#[derive(Module, Debug)]
+pub struct Vit {
+    cls_token: Param<BurnTensor<3>>,
+    pos_embed: Param<BurnTensor<3>>,
+    patch_embed: Linear,
+    blocks: Vec<Block>,
+    norm: LayerNorm,
+    #[module(skip)]
+    config: VitConfig,
+}
+
+impl VitConfig {
+    /// A network of this geometry with burn's default initialisation, on `device`.
+    pub fn init(&self, device: &Device) -> Vit {
+        let norm = || LayerNormConfig::new(self.dim).with_epsilon(self.layer_norm_eps).init(device);
+        let linear = |from, to| LinearConfig::new(from, to).init(device);
+        let block = |_| Block {
+            norm1: norm(),
+            qkv: linear(self.dim, 3 * self.dim),
+            proj: linear(self.dim, self.dim),
+            norm2: norm(),
+            mlp: Mlp { fc1: linear(self.dim, self.mlp_dim), fc2: linear(self.mlp_dim, self.dim) },
+            heads: self.heads,
+        };
+        Vit {
+            cls_token: Param::from_tensor(BurnTensor::zeros([1, 1, self.dim], device)),
+            pos_embed: Param::from_tensor(BurnTensor::zeros([1, self.tokens(), self.dim], device)),
+            patch_embed: linear(self.patch_len(), self.dim),
+            blocks: (0..self.depth).map(block).collect(),
+            norm: norm(),
+            config: self.clone(),
+        }
+    }
+}
+
+impl Block {
+    /// Tokens [B, T, D] to tokens [B, T, D].
+    pub fn forward(&self, x: BurnTensor<3>) -> BurnTensor<3> {
+        let x = x.clone() + self.attention(self.norm1.forward(x));
+        let inner = activation::gelu(self.mlp.fc1.forward(self.norm2.forward(x.clone())));
+        x + self.mlp.fc2.forward(inner)
+    }
+
+    /// Multi-head self-attention, written with plain products: fused kernels need GPU features that not every browser has.
+    fn attention(&self, x: BurnTensor<3>) -> BurnTensor<3> {
+        let [b, t, d] = x.dims();
+        let width = d / self.heads;
+        let qkv = self.qkv.forward(x).reshape([b, t, 3, self.heads, width]).permute([2, 0, 3, 1, 4]);
+        let part = |i: usize| qkv.clone().narrow(0, i, 1).reshape([b, self.heads, t, width]);
+        let scores = part(0).matmul(part(1).swap_dims(2, 3)) * (width as f64).powf(-0.5);
+        let mixed = activation::softmax(scores, 3).matmul(part(2));
+        self.proj.forward(mixed.swap_dims(1, 2).reshape([b, t, d]))
+    }
+}
+
+impl Vit {
+    /// The network's sizes.
+    pub const fn config(&self) -> &VitConfig {
+        &self.config
+    }
+
+    /// The blocks, first to last; running them one by one lets a caller report progress.
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    /// Normalised images [B, C, H, W] to CLS and patch tokens with positions [B, T, D].
+    pub fn embed(&self, images: BurnTensor<4>) -> BurnTensor<3> {
+        let [b, c, ..] = images.dims();
+        let (grid, p) = (self.config.grid(), self.config.patch_size);
+        let patches = images.reshape([b, c, grid, p, grid, p]).permute([0, 2, 4, 1, 3, 5]);
+        let tokens = self.patch_embed.forward(patches.reshape([b, grid * grid, c * p * p]));
+        let cls = self.cls_token.val().expand([b, 1, self.config.dim]);
+        BurnTensor::cat(vec![cls, tokens], 1) + self.pos_embed.val()
+    }
+
+    /// Normalised images [B, C, H, W] to tokens [B, T, D] after the last block, before the last norm.
+    pub fn forward(&self, images: BurnTensor<4>) -> BurnTensor<3> {
+        self.blocks.iter().fold(self.embed(images), |x, block| block.forward(x))
+    }
+
+    /// Tokens [B, T, D] of the last block to CLS tokens [B, D] after the last norm.
+    pub fn finish(&self, tokens: BurnTensor<3>) -> BurnTensor<2> {
+        let [b, _, d] = tokens.dims();
+        self.norm.forward(tokens.narrow(1, 0, 1)).reshape([b, d])
+    }
+
+    /// Normalised images [B, C, H, W] to CLS tokens [B, D].
+    pub fn cls(&self, images: BurnTensor<4>) -> BurnTensor<2> {
+        self.finish(self.forward(images))
+    }
+
+    /// The network with the tensors of `map` (timm names; what the network does not have is ignored), on `device`.
+    ///
+    /// # Errors
+    /// [`ModelError::MissingTensor`] or [`ModelError::WrongShape`].
+    pub fn load(mut self, map: &TensorMap, device: &Device) -> Result<Self, ModelError> {
+        let (d, m, patch) = (self.config.dim, self.config.mlp_dim, self.config.patch_len());
+        let load = Loader { map, device };
+        self.cls_token = load.param("cls_token", &[1, 1, d])?;
+        self.pos_embed = load.param("pos_embed", &[1, self.config.tokens(), d])?;
+        let p = self.config.patch_size;
+        let shape = [d, self.config.in_channels, p, p];
+        load.linear(&mut self.patch_embed, "patch_embed.proj", &shape, [patch, d])?;
+        for (i, block) in self.blocks.iter_mut().enumerate() {
+            let name = |part: &str| format!("blocks.{i}.{part}");
+            load.norm(&mut block.norm1, &name("norm1"), d)?;
+            load.linear(&mut block.qkv, &name("attn.qkv"), &[3 * d, d], [d, 3 * d])?;
+            load.linear(&mut block.proj, &name("attn.proj"), &[d, d], [d, d])?;
+            load.norm(&mut block.norm2, &name("norm2"), d)?;
+            load.linear(&mut block.mlp.fc1, &name("mlp.fc1"), &[m, d], [d, m])?;
+            load.linear(&mut block.mlp.fc2, &name("mlp.fc2"), &[d, m], [m, d])?;
+        }
+        load.norm(&mut self.norm, "norm", d)?;
+        Ok(self)
+    }
+}
+
+struct Loader<'a> {
+    map: &'a TensorMap,
+    device: &'a Device,
+}
+
+impl Loader<'_> {
+    fn param<const N: usize>(&self, name: &str, shape: &[usize; N]) -> Result<Param<BurnTensor<N>>, ModelError> {
+        let tensor = self.map.get(name, shape)?;
+        let data = TensorData::new(tensor.data.clone(), *shape);
+        Ok(Param::from_tensor(BurnTensor::from_data(data, self.device)))
+    }
+
+    /// PyTorch keeps [out, in…], burn [in, out].
+    fn linear(&self, layer: &mut Linear, name: &str, shape: &[usize], [d_in, d_out]: [usize; 2]) -> Result<(), ModelError> {
+        let weight = &self.map.get(&format!("{name}.weight"), shape)?.data;
+        let mut turned = vec![0.0; weight.len()];
+        for (o, row) in weight.chunks_exact(d_in).enumerate() {
+            for (i, value) in row.iter().enumerate() {
+                turned[i * d_out + o] = *value;
+            }
+        }
+        let data = TensorData::new(turned, [d_in, d_out]);
+        layer.weight = Param::from_tensor(BurnTensor::from_data(data, self.device));
+        layer.bias = Some(self.param(&format!("{name}.bias"), &[d_out])?);
+        Ok(())
+    }
+
+    fn norm(&self, layer: &mut LayerNorm, name: &str, d: usize) -> Result<(), ModelError> {
+        layer.gamma = self.param(&format!("{name}.weight"), &[d])?;
+        layer.beta = Some(self.param(&format!("{name}.bias"), &[d])?);
+        Ok(())
+    }
+}
