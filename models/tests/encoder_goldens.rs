@@ -1,4 +1,5 @@
 //! The CPU engine against timm and Hugging Face on small random weights; see `goldens/make.py`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 

@@ -1,4 +1,5 @@
 //! Files that are no images, or are meant to do harm: a clear error each, never a panic.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 

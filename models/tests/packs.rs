@@ -1,4 +1,5 @@
 //! Cards, quantisers, heads and packs: what is written is read again, and what was changed is refused.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 

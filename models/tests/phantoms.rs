@@ -1,4 +1,5 @@
 //! Phantoms are images like any other, and the same everywhere.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 

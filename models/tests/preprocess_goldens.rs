@@ -1,4 +1,5 @@
 //! Decoding and letterboxing of small files against Pillow, and bit for bit between platforms; see `goldens/make.py`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 

@@ -1,4 +1,5 @@
 //! The CPU engine against the published ViT-Ti/16 weights and a PyTorch run of them, where that data is present.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(not(target_arch = "wasm32"))]
 
 use std::{fs, io::Read, path::PathBuf};
