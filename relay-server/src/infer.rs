@@ -59,11 +59,13 @@ impl Place<'_> {
         let (sender, receiver) = oneshot::channel();
         let permit = self.permit;
         self.pool.spawn_fifo(move || {
-            let _permit = permit;
             if sender.is_closed() {
                 return;
             }
-            if let Ok(outcome) = catch_unwind(AssertUnwindSafe(job)) {
+            let outcome = catch_unwind(AssertUnwindSafe(job));
+            // The place is free before the caller hears of it.
+            drop(permit);
+            if let Ok(outcome) = outcome {
                 // An error here means that the caller has gone away.
                 let _ = sender.send(outcome);
             }

@@ -33,11 +33,12 @@ fn run(flags: &Flags) -> Result<(), RelayError> {
 }
 
 async fn serve(config: Config) -> Result<(), RelayError> {
+    let shutdown = signalled()?;
     let listener = Relay::bind(config.listen).await?;
     let relay = Relay::open(config).await?;
     let address = listener.local_addr().map_err(RelayError::Runtime)?;
     print(&format!("Listening on http://{address}\n"))?;
-    relay.serve(listener, signalled()).await
+    relay.serve(listener, shutdown).await
 }
 
 /// A closed standard output is an error and not a panic.

@@ -1,34 +1,40 @@
 //! When to stop.
 
-/// Resolves at Ctrl-C or SIGTERM.
-pub async fn signalled() {
-    let interrupt = async {
-        if let Err(error) = tokio::signal::ctrl_c().await {
-            tracing::error!(%error, "Ctrl-C cannot be heard; stop the relay with SIGTERM");
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        () = interrupt => {},
-        () = terminated() => {},
-    }
+use crate::error::RelayError;
+
+/// A future that resolves at Ctrl-C or SIGTERM. Signals count from this call on, not only from the first poll.
+///
+/// # Errors
+/// [`RelayError::Runtime`] where the system does not let signals be heard.
+///
+/// # Panics
+/// Outside a tokio runtime.
+pub fn signalled() -> Result<impl Future<Output = ()> + Send, RelayError> {
+    imp::signalled().map_err(RelayError::Runtime)
 }
 
 #[cfg(unix)]
-async fn terminated() {
+mod imp {
     use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut signal) => {
-            signal.recv().await;
-        }
-        Err(error) => {
-            tracing::error!(%error, "SIGTERM cannot be heard; stop the relay with Ctrl-C");
-            std::future::pending::<()>().await;
-        }
+
+    pub(super) fn signalled() -> std::io::Result<impl Future<Output = ()> + Send> {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {},
+                _ = terminate.recv() => {},
+            }
+        })
     }
 }
 
 #[cfg(not(unix))]
-async fn terminated() {
-    std::future::pending::<()>().await;
+mod imp {
+    pub(super) fn signalled() -> std::io::Result<impl Future<Output = ()> + Send> {
+        Ok(async {
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        })
+    }
 }

@@ -45,7 +45,7 @@ pub struct Flags {
     /// Print the configuration in force as TOML and exit.
     #[arg(long)]
     pub print_config: bool,
-    /// Check the configuration and the model packs, and exit.
+    /// Check the configuration, the model packs and the database, and exit.
     #[arg(long)]
     pub check_config: bool,
 }

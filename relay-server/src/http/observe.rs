@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::body::HttpBody;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
@@ -24,7 +25,8 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     let bytes_in = length(request.headers());
     let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default(), method, route);
     let mut response = request_id::scope(id.clone(), next.run(request)).instrument(span.clone()).await;
-    let bytes_out = length(response.headers());
+    // A body in memory knows its size, a file's size stands in the header.
+    let bytes_out = response.body().size_hint().exact().unwrap_or_else(|| length(response.headers()));
     let problem = response.extensions().get::<ProblemSlug>().map(|slug| slug.0);
     let (status, elapsed) = (response.status().as_u16(), start.elapsed());
     response.headers_mut().insert(REQUEST_ID, id);

@@ -198,8 +198,9 @@ async fn what_happened_is_counted() {
     let place = Place::new();
     let server = place.start().await;
     let device = Device::join(&server).await;
-    server.post(INFER, device.request(&place, &[1; DIM])).await;
-    server.post(INFER, vec![1]).await;
+    let answer = server.post(INFER, device.request(&place, &[1; DIM])).await.bytes().await.unwrap();
+    let refusal = server.post(INFER, vec![1]).await.bytes().await.unwrap();
+    let sent = format!("response_bytes_total{{route=\"/v1/models/{{id}}/infer\"}} {}", answer.len() + refusal.len());
     let text = server.get("/metrics").await.text().await.unwrap();
     for line in [
         "veilsight_http_requests_total{method=\"POST\",route=\"/v1/models/{id}/infer\",status=\"200\"} 1",
@@ -208,6 +209,7 @@ async fn what_happened_is_counted() {
         "veilsight_infer_seconds_count{model=\"tiny\"} 1",
         "veilsight_sessions 1",
         "veilsight_infer_jobs 0",
+        &sent,
     ] {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }
