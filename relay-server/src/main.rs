@@ -1,6 +1,6 @@
 //! The relay as a program; all that it does lies in the library.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -51,7 +51,8 @@ fn start_log(log: &Log) -> Result<(), RelayError> {
     let filter = EnvFilter::try_new(&log.filter).map_err(|error| {
         RelayError::Config(format!("`log.filter` cannot be used ({error}); write for example info or relay_server=debug,info."))
     })?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     match log.format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().init(),
