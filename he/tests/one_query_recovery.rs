@@ -1,6 +1,7 @@
 //! The attack on an unprotected head: the client knows its own mask a and gets a·W back, so W = (a·W)/a after one query.
 //!
-//! It must succeed on the bare product, or it is no attack, and fail on everything that is sent.
+//! It must succeed on the bare product, or it is no attack, and fail on everything that is sent. Since dividing fails on
+//! rounded masks whatever they hide, a stronger attacker stands beside it, who knows the head and only wants it confirmed.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -91,6 +92,22 @@ impl Attack {
         each.sum::<usize>() + hits(&recover(&self.inverse, &difference, dim), &row)
     }
 
+    /// How many coefficients of the masks lie as near a·W_c as rounding to 36 bits leaves them, W the true weights: what
+    /// would confirm a guessed head.
+    fn confirmations(&self, masks: &[Polynomial]) -> usize {
+        let mask = derive_token_mask(&self.token);
+        let count = |(class, seen): (usize, &Polynomial)| {
+            let mut weights = vec![0; N];
+            for (to, from) in weights.iter_mut().zip(self.head.row(class).iter().rev()) {
+                *to = *from as u64;
+            }
+            let product = multiply(&mask, &weights);
+            let distances = seen.iter().zip(product).map(|(x, y)| x.wrapping_sub(y) as i64);
+            distances.filter(|x| x.unsigned_abs() <= 1 << 27).count()
+        };
+        masks.iter().enumerate().map(count).sum()
+    }
+
     fn session_key(&self) -> PreparedPublicKey {
         self.key.make_public_key().unwrap().prepare()
     }
@@ -113,10 +130,20 @@ fn one_query_recovers_an_unprotected_head() {
 }
 
 #[test]
-fn one_query_recovers_nothing_from_the_answer() {
+fn a_rounded_but_unprotected_answer_confirms_a_guessed_head() {
     let attack = Attack::prepare();
-    let hits = attack.total_hits(&attack.answer_masks(&attack.session_key()));
+    let raw = RawLogits::derive_unprotected(&attack.encrypted, &attack.token).unwrap();
+    let masks = derive_answer_masks(&raw.switch(), attack.head.dim);
+    assert_eq!(attack.confirmations(&masks), 2 * N);
+}
+
+#[test]
+fn one_query_recovers_and_confirms_nothing_from_the_answer() {
+    let attack = Attack::prepare();
+    let masks = attack.answer_masks(&attack.session_key());
+    let hits = attack.total_hits(&masks);
     assert!(hits < CHANCE, "{hits} weights of 2304 recovered");
+    assert_eq!(attack.confirmations(&masks), 0);
 }
 
 #[test]
@@ -147,7 +174,13 @@ fn a_malicious_public_key_of_zero_bodies_recovers_nothing() {
         let mut bytes = vec![0; GLWE_2048_TU17.public_key_bytes()];
         bytes[..16].copy_from_slice(&seed);
         let key = PublicKey::from_bytes(&GLWE_2048_TU17, &bytes).unwrap().prepare();
-        let hits = attack.total_hits(&attack.answer_masks(&key));
+        assert_eq!(attack.confirmations(&attack.answer_masks(&key)), 0, "seed {seed:02x?}");
+
+        // Nor at full precision, which no answer has.
+        let mut raw = RawLogits::derive_unprotected(&attack.encrypted, &attack.token).unwrap();
+        raw.rerandomise(&key).unwrap();
+        let masks: Vec<Polynomial> = raw.masks().map(<[u64]>::to_vec).collect();
+        let hits = attack.total_hits(&masks);
         assert!(hits < CHANCE, "{hits} weights of 2304 recovered with seed {seed:02x?}");
     }
 }
