@@ -116,12 +116,12 @@ def over_black(pixels):
 
 
 def letterbox(picture, size, mode):
-    """What the project's preprocessing must give: Pillow's luma and BICUBIC, centred on black."""
+    """What the project's preprocessing must give: Pillow's luma and LANCZOS, centred on black."""
     picture = picture.convert(mode)
     longer = max(picture.size)
     width, height = (max(1, (2 * side * size + longer) // (2 * longer)) for side in picture.size)
     canvas = Image.new(mode, (size, size))
-    scaled = picture if picture.size == (width, height) else picture.resize((width, height), Image.BICUBIC)
+    scaled = picture if picture.size == (width, height) else picture.resize((width, height), Image.LANCZOS)
     canvas.paste(scaled, ((size - width) // 2, (size - height) // 2))
     return canvas.tobytes()
 
