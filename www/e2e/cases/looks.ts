@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { phantom } from '../support/images.ts';
+import { RESULTS } from '../support/paths.ts';
 import { choose, faultBox, prepare, prepareAndScan, verdict } from '../support/scan-page.ts';
-import { RESULTS, type Stage } from '../support/stage.ts';
+import type { Stage } from '../support/stage.ts';
 
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 

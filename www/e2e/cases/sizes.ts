@@ -3,8 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { phantom } from '../support/images.ts';
+import { DIST } from '../support/paths.ts';
 import { prepareAndScan } from '../support/scan-page.ts';
-import { DIST, type Stage } from '../support/stage.ts';
+import type { Stage } from '../support/stage.ts';
 
 const MB = 1_000_000;
 

@@ -3,9 +3,9 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { DIST } from './paths.ts';
 
-const DIST = resolve(import.meta.dirname, '../../dist');
 const TYPES: Record<string, string> = {
   html: 'text/html',
   js: 'text/javascript',

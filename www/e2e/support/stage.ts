@@ -10,12 +10,9 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { Host } from './host.ts';
+import { DIST, ROOT } from './paths.ts';
 import { Recorder } from './recorder.ts';
 
-export const WWW = resolve(import.meta.dirname, '../..');
-const ROOT = resolve(WWW, '..');
-export const DIST = join(WWW, 'dist');
-export const RESULTS = join(WWW, 'test-results');
 export const MODEL = 'brain-mri';
 
 const need = (name: string, path: string): string => {
@@ -50,11 +47,13 @@ async function startRelay(port: number, dataFolder: string, origins: string[]): 
     'budget-queries': '1000',
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-  const environment = {
+  const environment: NodeJS.ProcessEnv = {
     ...process.env,
     VEILSIGHT_RELAY_LIMITS__POST_BURST: '500',
     VEILSIGHT_RELAY_LIMITS__POSTS_PER_MINUTE: '5000',
   };
+  // The relay takes every variable of this prefix for a setting of its own.
+  delete environment.VEILSIGHT_RELAY_BIN;
   const relay = spawn(
     program('VEILSIGHT_RELAY_BIN', 'relay-server'),
     [...flags, ...origins.flatMap((o) => ['--allow-origin', o])],
@@ -143,24 +142,33 @@ export class Stage {
 
   static async set(): Promise<Stage> {
     need('www/dist: npm run build', join(DIST, 'index.html'));
+    const end: (() => unknown)[] = [];
+    try {
+      return await Stage.#build(end);
+    } catch (error) {
+      for (const step of end) await step();
+      throw error;
+    }
+  }
+
+  static async #build(end: (() => unknown)[]): Promise<Stage> {
     const data = await mkdtemp(join(tmpdir(), 'veilsight-e2e-'));
+    end.unshift(() => rm(data, { recursive: true, force: true }));
     const relayPort = await freePort();
     const recorder = await Recorder.start(relayPort);
-    const allowed = await Host.start(recorder.origin);
-    const stranger = await Host.start(recorder.origin);
-    const relay = await startRelay(relayPort, data, [allowed.origin]);
-    const foreignHosts: string[] = [];
-    const catchAll = await startCatchAll(foreignHosts);
-    const browser = await launch(catchAll.port);
-    const end = [
-      () => browser.close(),
-      () => relay.kill('SIGTERM'),
-      () => recorder.close(),
+    end.unshift(() => recorder.close());
+    const [allowed, stranger] = [await Host.start(recorder.origin), await Host.start(recorder.origin)];
+    end.unshift(
       () => allowed.close(),
       () => stranger.close(),
-      () => catchAll.close(),
-      () => rm(data, { recursive: true, force: true }),
-    ];
+    );
+    const relay = await startRelay(relayPort, data, [allowed.origin]);
+    end.unshift(() => relay.kill('SIGTERM'));
+    const foreignHosts: string[] = [];
+    const catchAll = await startCatchAll(foreignHosts);
+    end.unshift(() => catchAll.close());
+    const browser = await launch(catchAll.port);
+    end.unshift(() => browser.close());
     return new Stage({ recorder, allowed, stranger, foreignHosts }, browser, end);
   }
 

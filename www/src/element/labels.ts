@@ -12,7 +12,8 @@ export interface StepLabel {
 export const PREPARATION: StepLabel[] = [
   { key: 'code', label: 'Load the program' },
   { key: 'models', label: 'Ask which models there are' },
-  { key: 'encoder', label: 'Fetch card and encoder', unit: 'bytes' },
+  { key: 'card', label: 'Read the model card' },
+  { key: 'encoder', label: 'Fetch the encoder', unit: 'bytes' },
   { key: 'key', label: 'Make a key on this device' },
   { key: 'session', label: 'Open a session' },
 ];
