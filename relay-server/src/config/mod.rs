@@ -196,7 +196,7 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { enabled: true, queries: 150, window_s: 24 * 3600 }
+        Self { enabled: true, queries: 60, window_s: 24 * 3600 }
     }
 }
 

@@ -17,7 +17,7 @@ async fn the_opened_answer_is_exactly_the_heads_plain_answer() {
         let response = server.post(INFER, device.request(&place, &token)).await;
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], wire::MEDIA_TYPE);
-        assert_eq!(response.headers()["x-veilsight-budget-left"], (150 - round).to_string().as_str());
+        assert_eq!(response.headers()["x-veilsight-budget-left"], (60 - round).to_string().as_str());
         assert_eq!(device.open(&response.bytes().await.unwrap()), place.head.logits(&token));
     }
     server.stop().await;
