@@ -1,6 +1,6 @@
-//! The encoder on the CPU or on WebGPU, behind one face.
+//! The encoder on the CPU or on WebGPU, behind one face: each build holds one of them.
 
-use models::{CpuVit, TensorMap, VitConfig};
+use models::{TensorMap, VitConfig};
 use web_sys::AbortSignal;
 
 use crate::error::ClientError;
@@ -9,7 +9,8 @@ use crate::pause;
 /// Where the encoder runs.
 pub enum Backend {
     /// The engine in this WebAssembly module, on one thread.
-    Cpu(CpuVit),
+    #[cfg(not(feature = "webgpu"))]
+    Cpu(models::CpuVit),
     /// The burn module on the browser's WebGPU device.
     #[cfg(feature = "webgpu")]
     WebGpu(WebGpuVit),
@@ -34,16 +35,17 @@ impl Backend {
                 .init_async()
                 .await
                 .map_err(|error| ClientError::internal(format!("WebGPU gave no device: {error}")))?;
-            let module = models::vit::module::Vit::from_weights(config, &weights, &device)?;
+            let module = config.init(&device).load(&weights, &device)?;
             Ok(Self::WebGpu(WebGpuVit { module, device }))
         }
         #[cfg(not(feature = "webgpu"))]
-        Ok(Self::Cpu(CpuVit::load(config, weights)?))
+        Ok(Self::Cpu(models::CpuVit::load(config, weights)?))
     }
 
     /// Short name of the backend.
     pub fn name(&self) -> &'static str {
         match self {
+            #[cfg(not(feature = "webgpu"))]
             Self::Cpu(_) => "cpu",
             #[cfg(feature = "webgpu")]
             Self::WebGpu(_) => "webgpu",
@@ -56,6 +58,7 @@ impl Backend {
     /// `cancelled`, between two blocks.
     pub async fn encode(&self, input: &[f32], signal: &AbortSignal, progress: impl Fn(f64)) -> Result<Vec<f32>, ClientError> {
         match self {
+            #[cfg(not(feature = "webgpu"))]
             Self::Cpu(vit) => {
                 let mut tokens = vit.embed(input)?;
                 for block in 0..vit.depth() {
@@ -67,7 +70,7 @@ impl Backend {
             }
             #[cfg(feature = "webgpu")]
             Self::WebGpu(vit) => {
-                let cls = vit.module.encode_one(input, &vit.device).await?;
+                let cls = vit.module.encode(input, &vit.device).await?;
                 pause::turn(signal).await?;
                 progress(1.0);
                 Ok(cls)

@@ -117,6 +117,12 @@ pub enum ModelError {
         /// Size or digest that differs.
         reason: String,
     },
+    /// The device that computes gave no result.
+    #[error("the graphics device failed ({reason}); use the CPU instead")]
+    Device {
+        /// The driver's words.
+        reason: String,
+    },
     /// A file of the pack cannot be read from disk.
     #[error("{path} cannot be read ({reason}); check the folder of the model pack")]
     ReadFile {
@@ -134,7 +140,7 @@ impl ModelError {
             Self::EmptyFile | Self::NotAnImage { .. } | Self::DamagedImage { .. } => "wrong-file",
             Self::FileTooLarge { .. } | Self::PictureTooLarge { .. } => "too-large",
             Self::CardFormat { .. } => "wrong-version",
-            Self::InputLength { .. } => "internal",
+            Self::InputLength { .. } | Self::Device { .. } => "internal",
             _ => "corrupt-pack",
         }
     }

@@ -122,6 +122,22 @@ impl Vit {
         self.finish(self.forward(images))
     }
 
+    /// The CLS token `[D]` of one normalised image `[C, H, W]`, read back without blocking: a browser's GPU allows no other way.
+    ///
+    /// # Errors
+    /// [`ModelError::InputLength`] for an input of another length, [`ModelError::Device`] where the device fails.
+    pub async fn encode(&self, input: &[f32], device: &Device) -> Result<Vec<f32>, ModelError> {
+        let (channels, size) = (self.config.in_channels, self.config.image_size);
+        let expected = self.config.input_len();
+        if input.len() != expected {
+            return Err(ModelError::InputLength { expected, found: input.len() });
+        }
+        let data = TensorData::new(input.to_vec(), [1, channels, size, size]);
+        let cls = self.cls(BurnTensor::from_data(data, device)).into_data_async().await;
+        let failed = |reason: String| ModelError::Device { reason };
+        cls.map_err(|error| failed(format!("{error:?}")))?.to_vec().map_err(|error| failed(format!("{error:?}")))
+    }
+
     /// The network with the tensors of `map` (timm names; what the network does not have is ignored), on `device`.
     ///
     /// # Errors
