@@ -11,12 +11,12 @@ const noise = (seed: string, length: number): Uint8Array =>
       .slice(0, length),
   );
 
-const cls = Array.from(noise('cls', 192), (b) => (b - 127) / 40);
+const cls = Array.from(noise('cls', 192), (b) => (b - 127) / 12);
 const secrets: Secrets = {
   file: noise('file', 3_000),
   grey: [noise('pixels', 4_000), noise('original', 4_000)],
   cls,
-  quantised: cls.map((v) => Math.round(v * 60)),
+  quantised: cls.map((v) => Math.round(v * 22)),
 };
 
 const scanner = new Scanner(secrets);

@@ -32,6 +32,7 @@ export function embedCases(stage: () => Stage): void {
     stage().with(async (page) => {
       await prepareAndScan(page, await phantom(stage(), 33, false));
       await page.evaluate(() => fetch('/favicon.svg?pixels=everything'));
+      await page.locator('veilsight-scan #unexplained li').first().waitFor({ state: 'attached' });
       const lines = await unexplained(page);
       assert.equal(lines.length, 1);
       assert.match(lines[0] ?? '', /pixels=everything.*surrounding page/s);

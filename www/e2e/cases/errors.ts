@@ -31,6 +31,7 @@ async function crashWorker(page: Page): Promise<void> {
 export function errorCases(stage: () => Stage): void {
   test('a_text_file_is_refused_before_anything_is_fetched', () =>
     stage().with(async (page) => {
+      await page.waitForLoadState('networkidle');
       stage().recorder.reset();
       await choose(page, { name: 'notes.txt', bytes: Buffer.from('no picture at all') });
       await faultBox(page, 'wrong-file').waitFor();

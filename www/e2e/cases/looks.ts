@@ -120,8 +120,11 @@ export function looksCases(stage: () => Stage): void {
   test('the_whole_flow_works_by_keyboard', () =>
     stage().with(async (page) => {
       const upload = await phantom(stage(), 73, true);
+      // Playwright takes over the dialog a moment after it is asked to wait for it.
+      const choosing = page.waitForEvent('filechooser');
       await tabTo(page, 'pick');
-      const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.keyboard.press('Enter')]);
+      await page.keyboard.press('Enter');
+      const chooser = await choosing;
       await chooser.setFiles({ name: upload.name, mimeType: 'image/png', buffer: Buffer.from(upload.bytes) });
       await page.locator('veilsight-scan #scan:not([disabled])').waitFor();
       await tabTo(page, 'scan');
@@ -130,7 +133,7 @@ export function looksCases(stage: () => Stage): void {
       assert.equal(await focused(page), 'scan', 'the focus stays where the hand is');
       await tabTo(page, 'ledger');
       await page.keyboard.press('Enter');
-      await page.locator('veilsight-scan .ledger .ciphertext').waitFor({ state: 'visible' });
+      await page.locator('veilsight-scan .ledger tr.ciphertext').waitFor({ state: 'visible' });
     }));
 
   test('progress_and_answer_are_announced', () =>

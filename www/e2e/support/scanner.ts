@@ -91,23 +91,26 @@ export function halfToNumber(half: number): number {
 interface Decoding {
   name: string;
   width: number;
+  /** What rounding to this format may add to the tolerance, as a share of the value. */
+  rounding: number;
   read: (view: DataView, at: number) => number;
 }
 
 const DECODINGS: Decoding[] = [true, false].flatMap((little) => {
   const order = little ? 'LE' : 'BE';
   return [
-    { name: `f32 ${order}`, width: 4, read: (v, at) => v.getFloat32(at, little) },
-    { name: `f64 ${order}`, width: 8, read: (v, at) => v.getFloat64(at, little) },
-    { name: `f16 ${order}`, width: 2, read: (v, at) => halfToNumber(v.getUint16(at, little)) },
+    { name: `f32 ${order}`, width: 4, rounding: 0, read: (v, at) => v.getFloat32(at, little) },
+    { name: `f64 ${order}`, width: 8, rounding: 0, read: (v, at) => v.getFloat64(at, little) },
+    { name: `f16 ${order}`, width: 2, rounding: 2 ** -11, read: (v, at) => halfToNumber(v.getUint16(at, little)) },
   ];
 });
 
 /** Whether `window` values from some place of the CLS token stand at a byte position, each within the tolerance. */
 const clsFinders = ({ cls }: Secrets): Finder[] =>
-  DECODINGS.map(({ name, width, read }) => ({ bytes }) => {
+  DECODINGS.map(({ name, width, rounding, read }) => ({ bytes }) => {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    const near = (at: number, i: number) => Math.abs(read(view, at) - (cls[i] ?? Number.NaN)) <= CLS_TOLERANCE;
+    const within = cls.map((v) => CLS_TOLERANCE + Math.abs(v) * rounding);
+    const near = (at: number, i: number) => Math.abs(read(view, at) - (cls[i] ?? Number.NaN)) <= (within[i] ?? 0);
     const whole = (at: number, i: number) => {
       for (let k = 0; k < CLS_WINDOW; k++) if (!near(at + k * width, i + k)) return false;
       return true;

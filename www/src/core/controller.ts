@@ -78,6 +78,8 @@ export class Controller {
     backend: null,
   };
   readonly ledger: Ledger;
+  /** Unix milliseconds of the first image; before it, no request can have carried anything of one. */
+  firstImageAt = Number.POSITIVE_INFINITY;
   readonly #around: Surroundings;
   readonly #hooks: ControllerHooks;
   readonly #worker: Supervisor;
@@ -98,6 +100,10 @@ export class Controller {
     );
   }
 
+  get assets(): string {
+    return this.#around.assets;
+  }
+
   get busy(): boolean {
     return this.state.phase === 'preparing' || this.state.phase === 'scanning';
   }
@@ -110,6 +116,7 @@ export class Controller {
   /** Takes a file: checks it, gets the model where needed, and shows what the encoder will see. */
   async choose(chosen: Chosen): Promise<void> {
     this.#supersede();
+    this.firstImageAt = Math.min(this.firstImageAt, Date.now());
     const refused = checkSize(chosen.blob.size, chosen.name) ?? checkFile(await bytesOf(chosen.blob), chosen.name);
     if (refused) return this.#refuse(refused);
     this.#set({ image: chosen, picture: null, answer: null, notice: '', steps: this.#keptSteps() });
@@ -118,6 +125,7 @@ export class Controller {
 
   /** Draws one of our phantoms and takes it as the image. */
   async choosePhantom(seed: number, lesion: boolean): Promise<void> {
+    this.firstImageAt = Math.min(this.firstImageAt, Date.now());
     await this.#run('preparing', async (signal) => {
       const png = await this.#worker.call('phantom', { seed, lesion }, this.#callOptions(signal));
       const blob = new Blob([new Uint8Array(png)], { type: 'image/png' });

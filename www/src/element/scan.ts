@@ -139,11 +139,11 @@ export class VeilsightScan extends LitElement {
     this.#controller = null;
   }
 
-  /** In a foreign page, what that page loaded before this element is its own affair. */
+  /** In a foreign page, what that page loads before there is an image is its own affair. */
   #watch(controller: Controller, ownPage: boolean): void {
-    const since = ownPage ? 0 : performance.timeOrigin + performance.now();
+    const isOurs = isCodeOf(controller.assets);
     this.#stopWatching = watchRequests('page', ownPage ? ['navigation', 'resource'] : ['resource'], (sightings) =>
-      controller.sight(sightings.filter((s) => s.time >= since)),
+      controller.sight(sightings.filter((s) => ownPage || isOurs(s.url) || s.time >= controller.firstImageAt)),
     );
   }
 
