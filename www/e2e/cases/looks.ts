@@ -34,7 +34,7 @@ async function screenshot(page: Page, name: string): Promise<void> {
 }
 
 const openAll = (page: Page) =>
-  page.locator('veilsight-scan details').evaluateAll((all) => {
+  page.locator('veilsight-scan details.proof').evaluateAll((all) => {
     for (const details of all) details.setAttribute('open', '');
   });
 

@@ -243,6 +243,13 @@ export const detailStyles = css`
     font-size: 0.875rem;
     border-block-end: 1px solid var(--line);
   }
+  .more summary {
+    padding-block: 0.5rem;
+    font-size: 0.875rem;
+    font-weight: 600;
+    color: var(--accent);
+    cursor: pointer;
+  }
   .rows dt {
     color: var(--muted);
   }

@@ -8,13 +8,30 @@ const rows = (map: Record<string, unknown>): TemplateResult => html`
   </dl>
 `;
 
+const isMap = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Plain values at once, nested ones (all settings of a run) behind a fold. */
+function folded(map: Record<string, unknown>): TemplateResult {
+  const entries = Object.entries(map);
+  const nested = entries.filter(([, value]) => isMap(value));
+  return html`
+    ${rows(Object.fromEntries(entries.filter(([, value]) => !isMap(value))))}
+    ${nested.map(
+      ([name, value]) => html`
+        <details class="more">
+          <summary>All ${name.replaceAll('_', ' ')}</summary>
+          ${rows(value as Record<string, unknown>)}
+        </details>
+      `,
+    )}
+  `;
+}
+
 const section = (title: string, content: unknown): TemplateResult =>
   html`<section><h4>${title}</h4>${content}</section>`;
 
 const asMap = (value: unknown): Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : { note: value };
+  isMap(value) ? (value as Record<string, unknown>) : { note: value };
 
 function overview(card: ModelCard): Record<string, unknown> {
   return {
@@ -43,7 +60,7 @@ export function cardView(card: ModelCard | null): TemplateResult {
           : nothing
       }
       ${card.metrics ? section('How well it does', rows(card.metrics)) : nothing}
-      ${card.training ? section('What it was trained on', rows(card.training)) : nothing}
+      ${card.training ? section('What it was trained on', folded(card.training)) : nothing}
       ${card.provenance ? section('Where it comes from', rows(asMap(card.provenance))) : nothing}
     </div>
   `;
