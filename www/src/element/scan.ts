@@ -1,6 +1,7 @@
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { parseWish } from '../core/backend-choice.ts';
 import { type Chosen, Controller } from '../core/controller.ts';
+import { count } from '../core/format.ts';
 import { probe } from '../core/probe.ts';
 import { spawnWorker } from '../core/spawn.ts';
 import { watchRequests } from '../core/watch.ts';
@@ -245,7 +246,7 @@ export class VeilsightScan extends LitElement {
         'ledger',
         'list',
         'Egress ledger',
-        `${requests} requests, ${ciphertextOut} bytes of ciphertext out`,
+        `${count(requests)} requests, ${count(ciphertextOut)} bytes of ciphertext out`,
         ledgerView(ledger, !controller.busy),
       ],
       [
