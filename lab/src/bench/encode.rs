@@ -8,8 +8,8 @@ use clap::Args;
 use models::VitConfig;
 use serde_json::Value;
 
-use super::{peers, table};
 use super::random_weights::random_weights;
+use super::{peers, table};
 
 /// Encoders in Chromium, beside onnxruntime-web with the same weights, one thread each.
 #[derive(Args)]
@@ -32,9 +32,17 @@ pub struct Encode {
 }
 
 impl Encode {
+    /// Measures and prints.
+    ///
+    /// # Errors
+    /// A peer that cannot be installed or fails; an answer that is wrong.
     pub fn run(self) -> Result<()> {
         let wasm = peers::our_wasm()?;
-        let cases = [(self.model.as_str(), None), ("ViT-Ti/16 at 224", Some(VitConfig::tiny16(224))), ("ViT-B/16 at 224", Some(VitConfig::base16(224)))];
+        let cases = [
+            (self.model.as_str(), None),
+            ("ViT-Ti/16 at 224", Some(VitConfig::tiny16(224))),
+            ("ViT-B/16 at 224", Some(VitConfig::base16(224))),
+        ];
         let mut results = serde_json::Map::new();
         for (name, config) in cases.into_iter().filter(|(name, _)| name.contains(&self.only)) {
             eprintln!("Measuring {name} ...");
@@ -43,7 +51,10 @@ impl Encode {
         }
         let rows = results.iter().map(|(name, result)| row(name, result)).collect::<Result<Vec<_>>>()?;
         println!("One image, one thread, headless Chromium, median of {} runs in turn", self.runs);
-        table::print(["encoder", "ours ms", "onnxruntime-web ms", "ratio", "ours MB", "onnxruntime-web MB", "max difference"], &rows);
+        table::print(
+            ["encoder", "ours ms", "onnxruntime-web ms", "ratio", "ours MB", "onnxruntime-web MB", "max difference"],
+            &rows,
+        );
         if self.json {
             println!("{}", Value::Object(results));
         }

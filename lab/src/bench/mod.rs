@@ -22,6 +22,9 @@ pub enum Bench {
 
 impl Bench {
     /// Measures, prints a table, and with `--json` one object on the last line.
+    ///
+    /// # Errors
+    /// As the benchmark's own `run`.
     pub fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Seal(bench) => bench.run(),

@@ -21,6 +21,10 @@ pub struct Seal {
 }
 
 impl Seal {
+    /// Measures and prints.
+    ///
+    /// # Errors
+    /// A peer that cannot be installed or fails; an answer that is wrong.
     pub fn run(self) -> Result<()> {
         let runs = self.runs.to_string();
         let native = self.native()?;
@@ -31,7 +35,12 @@ impl Seal {
         python.arg(&runs);
         let tenseal = peers::json(python)?;
 
-        let entries = [("veilsight native", &native), ("veilsight wasm", &node["wasm"]), ("TenSEAL 0.3.18", &tenseal), ("node-seal 7.0.0", &node["node_seal"])];
+        let entries = [
+            ("veilsight native", &native),
+            ("veilsight wasm", &node["wasm"]),
+            ("TenSEAL 0.3.18", &tenseal),
+            ("node-seal 7.0.0", &node["node_seal"]),
+        ];
         let rows = entries.iter().map(|(name, entry)| row(name, entry)).collect::<Result<Vec<_>>>()?;
         println!("Sealing {VALUES} values, median of {runs} runs");
         table::print(["", "ms", "bytes"], &rows);

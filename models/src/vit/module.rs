@@ -135,7 +135,7 @@ impl Vit {
         let data = TensorData::new(input.to_vec(), [1, channels, size, size]);
         let cls = self.cls(BurnTensor::from_data(data, device)).into_data_async().await;
         let failed = |reason: String| ModelError::Device { reason };
-        cls.map_err(|error| failed(format!("{error:?}")))?.to_vec().map_err(|error| failed(format!("{error:?}")))
+        cls.map_err(|error| failed(format!("{error:?}")))?.try_to_vec().map_err(|error| failed(format!("{error:?}")))
     }
 
     /// The network with the tensors of `map` (timm names; what the network does not have is ignored), on `device`.
