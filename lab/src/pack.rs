@@ -4,18 +4,20 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, Result};
 use models::{
-    ClsQuantiser, CpuVit, LinearHead, ModelCard, QuantisedHead, TensorMap,
+    ClsQuantiser, LinearHead, ModelCard, QuantisedHead, TensorMap,
     card::{CARD_FORMAT, Calibration, Class, Cls, Encoder, Storage, Training},
     pack::sha256_hex,
 };
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    data::Split,
     fit::{self, Tokens},
     metrics,
-    train::run::Summary,
+    train::{
+        params::Layout,
+        run::Summary,
+        step::{Images, infer},
+    },
 };
 
 /// Texts of a card that no program can know.
@@ -46,6 +48,8 @@ pub struct CardText {
 /// A head on the validation split.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Candidate {
+    /// Epoch after which the (averaged) weights were taken.
+    pub epoch: u32,
     /// How the encoder's numbers were stored.
     pub storage: String,
     /// Bytes of the encoder's file.
@@ -63,13 +67,11 @@ pub struct Candidate {
 /// What `fit` tried; a run record.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FitRecord {
-    /// Always `fit`.
-    pub kind: String,
     /// Name of the model.
     pub model: String,
     /// The command line.
     pub command: String,
-    /// Every candidate, best last chosen by `chosen`.
+    /// Every candidate, in the order tried.
     pub candidates: Vec<Candidate>,
     /// Index of the shipped one.
     pub chosen: usize,
@@ -77,7 +79,16 @@ pub struct FitRecord {
     pub int8_cls_difference: f32,
 }
 
+/// Weights of one epoch of a run.
+pub struct Epoch {
+    /// Counted from 1.
+    pub number: u32,
+    /// Averaged weights, timm names, with the trained head.
+    pub weights: TensorMap,
+}
+
 struct Variant {
+    epoch: u32,
     storage: Storage,
     bytes: Vec<u8>,
     train: Tokens,
@@ -91,85 +102,94 @@ struct Fitted {
     row: Candidate,
 }
 
-/// Fits heads on the best weights of a run and writes the pack of the one that does best on the validation split.
+/// The letterboxed images of the training and the validation split.
+pub struct FitData {
+    /// Training split: heads and quantiser are fitted on its CLS tokens.
+    pub train: Images,
+    /// Validation split: temperature and choice.
+    pub val: Images,
+}
+
+/// Fits heads on the CLS tokens of each epoch's weights and writes the pack of the best.
 ///
-/// Int8 storage is taken unless f16 answers more validation images rightly.
+/// The likeliest answers on the validation split win: the negative log-likelihood tells more than the few wrong answers.
+/// Storage is int8, unless f16 answers more validation images rightly.
 ///
 /// # Errors
-/// Where the run, the data or the folder cannot be read or written.
-pub fn fit(
-    summary: &Summary,
-    best: &TensorMap,
-    data: [&Split; 2],
-    text: &CardText,
-    id: &str,
-    folder: &Path,
-) -> Result<FitRecord> {
-    let mut variants = Vec::new();
-    for storage in [Storage::Int8, Storage::F16] {
-        variants.push(variant(summary, best, storage, data)?);
-    }
+/// Where weights do not fit the run or the folder cannot be written.
+pub fn fit(summary: &Summary, epochs: &[Epoch], data: &FitData, text: &CardText, id: &str, folder: &Path) -> Result<FitRecord> {
     let mut fitted = Vec::new();
-    for (index, variant) in variants.iter().enumerate() {
-        for (name, head) in heads(summary, best, &variant.train)? {
-            fitted.push((index, finish(variant, name, &head)?));
-        }
+    for epoch in epochs {
+        fitted.push(candidates(summary, epoch, Storage::Int8, data)?);
     }
-    let better = |a: &Candidate, b: &Candidate| {
-        a.val_accuracy > b.val_accuracy || (a.val_accuracy == b.val_accuracy && a.val_nll < b.val_nll)
+    let best = (0..epochs.len()).min_by(|a, b| likeliest(&fitted[*a].1).total_cmp(&likeliest(&fitted[*b].1)));
+    let best = best.context("no weights to fit a head on")?;
+    fitted.push(candidates(summary, &epochs[best], Storage::F16, data)?);
+    let [int8, f16] = [best, epochs.len()].map(|i| winner(&fitted[i].1));
+    let (int8, f16) = (int8.context("no head was fitted")?, f16.context("no head was fitted")?);
+    let shipped = if fitted[epochs.len()].1[f16].row.val_accuracy > fitted[best].1[int8].row.val_accuracy {
+        (epochs.len(), f16)
+    } else {
+        (best, int8)
     };
-    let best_of = |variant: usize| {
-        let own = fitted.iter().enumerate().filter(|(_, (v, _))| *v == variant).map(|(i, _)| i);
-        own.reduce(|a, b| if better(&fitted[b].1.row, &fitted[a].1.row) { b } else { a })
-    };
-    let (int8, f16) = (best_of(0).context("no head")?, best_of(1).context("no head")?);
-    let chosen = if fitted[f16].1.row.val_accuracy > fitted[int8].1.row.val_accuracy { f16 } else { int8 };
-    let (index, winner) = &fitted[chosen];
-    write(summary, &variants[*index], winner, text, id, folder)?;
-    let pairs = variants[0].val.rows.iter().flatten().zip(variants[1].val.rows.iter().flatten());
+    let (variant, heads) = &fitted[shipped.0];
+    write(summary, variant, &heads[shipped.1], text, id, folder)?;
+    let rows = |i: usize| fitted[i].0.val.rows.iter().flatten();
+    let difference = rows(best).zip(rows(epochs.len())).fold(0.0, |most: f32, (a, b)| most.max((a - b).abs()));
+    let before: usize = fitted[..shipped.0].iter().map(|(_, heads)| heads.len()).sum();
     Ok(FitRecord {
-        kind: "fit".into(),
         model: id.into(),
         command: crate::cli::command_line(),
-        int8_cls_difference: pairs.fold(0.0, |most, (a, b)| most.max((a - b).abs())),
-        candidates: fitted.iter().map(|(_, f)| f.row.clone()).collect(),
-        chosen,
+        int8_cls_difference: difference,
+        candidates: fitted.iter().flat_map(|(_, heads)| heads.iter().map(|f| f.row.clone())).collect(),
+        chosen: before + shipped.1,
     })
 }
 
-fn variant(summary: &Summary, best: &TensorMap, storage: Storage, [train, val]: [&Split; 2]) -> Result<Variant> {
+/// Index of the head with the least negative log-likelihood.
+fn winner(heads: &[Fitted]) -> Option<usize> {
+    (0..heads.len()).min_by(|a, b| heads[*a].row.val_nll.total_cmp(&heads[*b].row.val_nll))
+}
+
+fn likeliest(heads: &[Fitted]) -> f64 {
+    winner(heads).map_or(f64::MAX, |i| heads[i].row.val_nll)
+}
+
+fn candidates(summary: &Summary, epoch: &Epoch, storage: Storage, data: &FitData) -> Result<(Variant, Vec<Fitted>)> {
+    let variant = variant(summary, epoch, storage, data)?;
+    let heads = heads(summary, &epoch.weights, &variant.train)?;
+    let fitted = heads.into_iter().map(|(name, head)| finish(&variant, name, &head)).collect::<Result<_>>()?;
+    Ok((variant, fitted))
+}
+
+fn variant(summary: &Summary, epoch: &Epoch, storage: Storage, data: &FitData) -> Result<Variant> {
     let mut encoder = TensorMap::default();
-    for (name, tensor) in best.iter().filter(|(name, _)| !name.starts_with("head.")) {
+    for (name, tensor) in epoch.weights.iter().filter(|(name, _)| !name.starts_with("head.")) {
         encoder.insert(name, tensor.clone());
     }
     let bytes = match storage {
         Storage::Int8 => encoder.to_safetensors_int8()?,
         _ => encoder.to_safetensors_f16()?,
     };
-    let stored = TensorMap::from_safetensors(&bytes)?;
-    let engine = CpuVit::load(&summary.config.encoder, stored)?;
-    let tokens = |split: &Split| tokens(summary, &engine, split);
-    let (train, val) = (tokens(train)?, tokens(val)?);
-    Ok(Variant { storage, bytes, train, val })
-}
-
-fn tokens(summary: &Summary, engine: &CpuVit, split: &Split) -> Result<Tokens> {
-    let preprocess = &summary.config.preprocess;
-    let one = |sample: &crate::data::Sample| -> Result<Vec<f32>> {
-        let image = preprocess.letterbox(&models::decode(&sample.bytes).with_context(|| sample.file.clone())?);
-        Ok(engine.encode(&image.to_tensor(preprocess))?)
+    let config = &summary.config;
+    let layout = Layout::new(&config.encoder, config.labels.len());
+    let mut flat = vec![0.0; layout.len];
+    layout.load(&TensorMap::from_safetensors(&bytes)?, &mut flat)?;
+    let tokens = |images: &Images| {
+        let (_, cls) = infer(config, &layout, &flat, images);
+        let rows = cls.chunks_exact(config.encoder.dim).map(<[f32]>::to_vec).collect();
+        Tokens { rows, classes: images.classes.clone(), count: config.labels.len() }
     };
-    let rows = split.samples.par_iter().map(one).collect::<Result<Vec<_>>>()?;
-    Ok(Tokens { rows, classes: split.samples.iter().map(|s| s.class).collect(), count: split.labels.len() })
+    Ok(Variant { epoch: epoch.number, storage, train: tokens(&data.train), val: tokens(&data.val), bytes })
 }
 
 /// Heads to choose from: the one trained with the encoder, and fits on the CLS tokens of the training split.
-fn heads(summary: &Summary, best: &TensorMap, train: &Tokens) -> Result<Vec<(&'static str, LinearHead)>> {
+fn heads(summary: &Summary, weights: &TensorMap, train: &Tokens) -> Result<Vec<(&'static str, LinearHead)>> {
     let (d, classes) = (summary.config.encoder.dim, summary.config.labels.len());
-    let weights = &best.get("head.weight", &[classes, d])?.data;
-    let bias = &best.get("head.bias", &[classes])?.data;
+    let trained = &weights.get("head.weight", &[classes, d])?.data;
+    let bias = &weights.get("head.bias", &[classes])?.data;
     Ok(vec![
-        ("trained with the encoder", fit::given(weights, bias)?),
+        ("trained with the encoder", fit::given(trained, bias)?),
         ("logistic regression", fit::logistic(train, 0.1)?),
         ("LDA, shrinkage 0.1", fit::lda(train, 0.1)?),
     ])
@@ -188,6 +208,7 @@ fn finish(variant: &Variant, name: &str, head: &LinearHead) -> Result<Fitted> {
     let probabilities: Vec<Vec<f64>> = logits.iter().map(scaled).collect();
     let answers: Vec<usize> = probabilities.iter().map(|p| metrics::top(p)).collect();
     let row = Candidate {
+        epoch: variant.epoch,
         storage: format!("{:?}", variant.storage).to_lowercase(),
         bytes: variant.bytes.len(),
         head: name.to_string(),
@@ -209,7 +230,7 @@ fn write(summary: &Summary, variant: &Variant, fitted: &Fitted, text: &CardText,
     ];
     let more = [
         ("head", serde_json::json!(fitted.row.head)),
-        ("best_epoch", serde_json::json!(summary.progress.best_epoch)),
+        ("shipped_epoch", serde_json::json!(variant.epoch)),
         ("settings", serde_json::to_value(&summary.config)?),
     ];
     let named = |pairs: &[(&str, serde_json::Value)]| pairs.iter().map(|(k, v)| (k.to_string(), v.clone())).collect();

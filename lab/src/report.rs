@@ -74,12 +74,16 @@ fn starts(out: &mut String, records: &[Record], chart: &str) {
 
 fn storage(out: &mut String, fit: &FitRecord) {
     out.push_str("\n## Storage and head\n\nIntegers of ±255 for CLS token and weights, temperature fitted, on `val`.\n\n");
-    out.push_str("| encoder stored as | bytes | head | accuracy | AUC | NLL | |\n|---|---|---|---|---|---|---|\n");
+    out.push_str("| epoch | encoder stored as | bytes | head | accuracy | AUC | NLL | |\n|---|---|---|---|---|---|---|---|\n");
     for (i, c) in fit.candidates.iter().enumerate() {
         let auc = c.val_auc.map_or("-".into(), |a| format!("{a:.4}"));
         let mark = if i == fit.chosen { "shipped" } else { "" };
         let accuracy = percent(c.val_accuracy);
-        let _ = writeln!(out, "| {} | {} | {} | {accuracy} | {auc} | {:.4} | {mark} |", c.storage, c.bytes, c.head, c.val_nll);
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {accuracy} | {auc} | {:.4} | {mark} |",
+            c.epoch, c.storage, c.bytes, c.head, c.val_nll
+        );
     }
     let _ = writeln!(
         out,

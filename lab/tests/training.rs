@@ -1,46 +1,19 @@
 //! A tiny training run on phantoms: it learns, it resumes to the same bits, it refuses other settings.
 
+mod common;
+
+use common::{SIDE, config, images};
 use lab::{
     data::Split,
     train::{
         TrainConfig,
-        augment::Augment,
         loss::DistilWeights,
-        optim::OptimConfig,
         params::Layout,
         run::{Folder, Inputs, Summary, run},
-        step::{Images, Teacher},
+        step::Teacher,
     },
 };
-use models::{Preprocess, VitConfig, decode, phantom, preprocess::Channels};
-
-const SIDE: usize = 32;
-
-fn images(seeds: std::ops::Range<u64>) -> Images {
-    let preprocess = config().preprocess;
-    let one = |seed: u64| {
-        let png = phantom::brain_phantom_png(seed, seed % 2 == 1, SIDE).unwrap();
-        preprocess.letterbox(&decode(&png).unwrap()).pixels
-    };
-    Images { classes: seeds.clone().map(|s| (s % 2) as usize).collect(), pixels: seeds.map(one).collect() }
-}
-
-fn config() -> TrainConfig {
-    TrainConfig {
-        encoder: VitConfig { in_channels: 1, dim: 32, heads: 2, depth: 2, mlp_dim: 64, patch_size: 8, ..VitConfig::tiny16(SIDE) },
-        preprocess: Preprocess { size: SIDE, channels: Channels::Grey, mean: vec![0.5], std: vec![0.5] },
-        labels: vec!["no".into(), "yes".into()],
-        seed: 7,
-        epochs: 4,
-        batch: 8,
-        lanes: 2,
-        smoothing: 0.0,
-        drop_path: 0.1,
-        optim: OptimConfig { lr: 2e-3, weight_decay: 0.01, layer_decay: 1.0, clip: 1.0, ema: 0.9, warmup: 0.1 },
-        augment: Augment { rotation: 5.0, scale: 0.05, shift: 0.02, light: 0.05, ..Augment::default() },
-        distil: None,
-    }
-}
+use models::{VitConfig, phantom};
 
 fn train(config: TrainConfig, folder: &Folder, resume: bool, stop_after: Option<u32>, teacher: Option<Teacher>) -> Summary {
     let weights = Layout::new(&config.encoder, 2).random(config.seed);

@@ -10,9 +10,15 @@ use crate::{
     data::{self, Split},
     evaluate::figures,
     fit::softmax,
-    pack, pipeline, records,
+    pack::{self, Epoch, FitData},
+    pipeline, records,
     records::Record,
-    train::{params::Layout, run::Folder, step::infer},
+    train::{
+        checkpoint,
+        params::Layout,
+        run::{Folder, Summary},
+        step::infer,
+    },
 };
 
 /// Fit a head on the CLS tokens of a finished run and write the model pack.
@@ -50,15 +56,19 @@ impl Fit {
         let text = serde_json::from_slice(&text).with_context(|| format!("{} is incomplete", card.display()))?;
         let folder = Folder::make(&self.run)?;
         let summary = read_summary(&folder)?;
-        let best = read_weights(&folder.best())?;
+        let epochs = epochs(&summary, &folder)?;
         let data = self.data.unwrap_or_else(|| data::default_folder("br35h"));
-        let (train, val) = (Split::load(&data, "train", None)?, Split::load(&data, "val", None)?);
+        let set = |name: &str| images(&Split::load(&data, name, None)?, &summary.config.preprocess);
+        let data = FitData { train: set("train")?, val: set("val")? };
         let target = pipeline::pack_folder(self.zoo.as_deref(), &self.model);
-        let record = pack::fit(&summary, &best, [&train, &val], &text, &self.model, &target)?;
-        println!("{:<6} {:>9}  {:<26} {:>8} {:>8}", "stored", "bytes", "head", "val", "nll");
+        let record = pack::fit(&summary, &epochs, &data, &text, &self.model, &target)?;
+        println!("{:<6} {:<6} {:>9}  {:<26} {:>8} {:>8}", "epoch", "stored", "bytes", "head", "val", "nll");
         for (i, c) in record.candidates.iter().enumerate() {
             let mark = if i == record.chosen { "  shipped" } else { "" };
-            println!("{:<6} {:>9}  {:<26} {:>8.4} {:>8.4}{mark}", c.storage, c.bytes, c.head, c.val_accuracy, c.val_nll);
+            println!(
+                "{:<6} {:<6} {:>9}  {:<26} {:>8.4} {:>8.4}{mark}",
+                c.epoch, c.storage, c.bytes, c.head, c.val_accuracy, c.val_nll
+            );
         }
         println!("{}", target.display());
         if self.record {
@@ -67,6 +77,18 @@ impl Fit {
         }
         Ok(())
     }
+}
+
+/// The averaged weights of a run's best epoch and of its last.
+fn epochs(summary: &Summary, folder: &Folder) -> Result<Vec<Epoch>> {
+    let mut epochs = vec![Epoch { number: summary.progress.best_epoch, weights: read_weights(&folder.best())? }];
+    if summary.progress.epoch != summary.progress.best_epoch {
+        let (progress, state) = checkpoint::load(&folder.last(), &summary.config)?;
+        let layout = Layout::new(&summary.config.encoder, summary.config.labels.len());
+        layout.check(&state.ema)?;
+        epochs.push(Epoch { number: progress.epoch, weights: layout.tensors(&state.ema, true) });
+    }
+    Ok(epochs)
 }
 
 /// Keep a finished training run for the report, with its figures on the test split.

@@ -1,0 +1,80 @@
+//! From training to a pack to answers on ciphertexts, on phantoms.
+
+mod common;
+
+use common::{config, images, split};
+use lab::{
+    evaluate::evaluate,
+    pack::{self, CardText, Epoch, FitData},
+    pipeline::Pipeline,
+    train::{
+        TrainConfig,
+        params::Layout,
+        run::{Folder, Inputs, run},
+    },
+};
+use models::{RelayPack, TensorMap};
+
+const TEXT: &str = r#"{
+    "title": "Phantoms", "version": "0.0.1", "task": "Tells phantoms with a lesion.", "classes": { "yes": "Lesion" },
+    "data": "phantoms", "split": "by seed", "start": "random", "limits": ["phantoms only"], "licence": "Apache-2.0",
+    "provenance": "a test"
+}"#;
+
+/// Trains for a moment and writes a pack to `folder`.
+fn make_pack(folder: &std::path::Path) {
+    let settings = TrainConfig { epochs: 6, ..config() };
+    let inputs = Inputs {
+        train: images(0..64),
+        val: images(100..116),
+        teacher: None,
+        weights: Layout::new(&settings.encoder, 2).random(1),
+        start: "random".into(),
+        command: "test".into(),
+    };
+    let runs = Folder::make(&folder.join("run")).unwrap();
+    let summary = run(settings, inputs, &runs, false, None).unwrap();
+    let weights = || TensorMap::from_safetensors(&std::fs::read(runs.best()).unwrap()).unwrap();
+    let text: CardText = serde_json::from_str(TEXT).unwrap();
+    let data = FitData { train: images(0..64), val: images(100..116) };
+    let epochs = [1, 2].map(|number| Epoch { number, weights: weights() });
+    let record = pack::fit(&summary, &epochs, &data, &text, "phantoms", &folder.join("phantoms")).unwrap();
+    assert_eq!(record.candidates.len(), 9);
+    let chosen = &record.candidates[record.chosen];
+    let of_its_kind = record.candidates.iter().filter(|c| c.storage == chosen.storage);
+    assert!(of_its_kind.map(|c| c.val_nll).all(|nll| nll >= chosen.val_nll));
+    assert!(record.int8_cls_difference > 0.0 && record.int8_cls_difference < 0.5, "{}", record.int8_cls_difference);
+}
+
+#[test]
+fn a_fitted_pack_loads_and_answers_on_ciphertexts_exactly_as_on_integers() {
+    let folder = tempfile::tempdir().unwrap();
+    make_pack(folder.path());
+    let folder = folder.path().join("phantoms");
+    let relay = RelayPack::load_dir(&folder).unwrap();
+    assert_eq!(relay.card.classes[1].label, "Lesion");
+    let pipeline = Pipeline::load(&folder).unwrap();
+    let test = split(200..232);
+    let evaluation = evaluate(&pipeline, &test, true, &|| ()).unwrap();
+    assert_eq!((evaluation.n, evaluation.groups), (32, 8));
+    assert_eq!(evaluation.encrypted_agreement, Some(1.0));
+    assert_eq!(evaluation.encrypted.as_ref().unwrap(), &evaluation.quantised);
+    assert!(evaluation.quantised_agreement > 0.9);
+    let json = evaluation.json();
+    let keys = ["n", "groups", "accuracy", "ci_low", "ci_high", "auc", "encrypted_accuracy", "encrypted_agreement"];
+    assert!(keys.iter().all(|key| json[key].is_number()), "{json}");
+    let encoded = pipeline.encode(&test.samples[0].bytes).unwrap();
+    assert_eq!(encoded.logits, relay.head.logits(&encoded.quantised));
+    assert!((encoded.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn labels_that_are_no_classes_of_the_model_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    make_pack(folder.path());
+    let pipeline = Pipeline::load(&folder.path().join("phantoms")).unwrap();
+    let mut other = split(0..4);
+    other.labels[1] = "cat".into();
+    let error = evaluate(&pipeline, &other, false, &|| ()).unwrap_err().to_string();
+    assert!(error.contains("`cat`"), "{error}");
+}
