@@ -26,7 +26,7 @@ impl ClientError {
 
     /// The user asked to stop.
     pub fn cancelled() -> Self {
-        Self::new("cancelled", "The scan was cancelled.", "Start it again when you like; nothing was sent after you cancelled.")
+        Self::new("cancelled", "The scan was cancelled.", "Start it again when you like.")
     }
 
     /// Something that should not happen; `what` must hold no secret.
@@ -43,7 +43,7 @@ impl ClientError {
         Self::new(
             "no-relay",
             format!("The relay cannot be reached ({what})."),
-            "Check the network, then try again. Your image is still here and nothing of it was sent.",
+            "Check the network, then try again. Your image is still here; it never left this device.",
         )
     }
 
