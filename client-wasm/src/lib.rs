@@ -3,6 +3,8 @@
 //! A [`Client`] holds the encoder and the key pair of one session. The secret key, the pixels and the CLS token stay
 //! inside this module's memory: no export returns them, and no request carries them. What leaves is a public key, a
 //! sealed token, and the requests for public files; every one of them is reported as an event for the page's ledger.
+// A browser's interfaces exist in a browser only; natively this crate is empty.
+#![cfg(target_arch = "wasm32")]
 #![deny(missing_docs)]
 
 mod backend;
