@@ -63,6 +63,8 @@ fn a_fitted_pack_loads_and_answers_on_ciphertexts_exactly_as_on_integers() {
     let json = evaluation.json();
     let keys = ["n", "groups", "accuracy", "ci_low", "ci_high", "auc", "encrypted_accuracy", "encrypted_agreement"];
     assert!(keys.iter().all(|key| json[key].is_number()), "{json}");
+    pack::add_metrics(&folder, "phantoms", "test", &evaluation).unwrap();
+    assert_eq!(RelayPack::load_dir(&folder).unwrap().card.metrics["phantoms_test"]["n"], 32);
     let encoded = pipeline.encode(&test.samples[0].bytes).unwrap();
     assert_eq!(encoded.logits, relay.head.logits(&encoded.quantised));
     assert!((encoded.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-9);

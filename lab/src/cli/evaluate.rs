@@ -9,6 +9,7 @@ use indicatif::ProgressBar;
 use crate::{
     data::{self, Split},
     evaluate::{Evaluation, Figures, evaluate},
+    pack,
     pipeline::{Pipeline, pack_folder},
     records::{self, Record},
 };
@@ -25,8 +26,12 @@ pub struct Model {
 }
 
 impl Model {
+    fn folder(&self) -> PathBuf {
+        pack_folder(self.zoo.as_deref(), &self.model)
+    }
+
     fn load(&self) -> Result<Pipeline> {
-        Pipeline::load(&pack_folder(self.zoo.as_deref(), &self.model))
+        Pipeline::load(&self.folder())
     }
 }
 
@@ -53,7 +58,7 @@ pub struct Evaluate {
     /// Print one JSON object on the last line.
     #[arg(long)]
     json: bool,
-    /// Write the run record to docs/results/runs.
+    /// Write the run record to docs/results/runs and the figures to the model's card.
     #[arg(long)]
     record: bool,
 }
@@ -74,6 +79,7 @@ impl Evaluate {
         if self.record {
             let data = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let name = format!("evaluate-{}-{data}-{}", pipeline.card.id, self.split);
+            pack::add_metrics(&self.model.folder(), &data, &self.split, &evaluation)?;
             let record = Record::Evaluate {
                 model: pipeline.card.id.clone(),
                 version: pipeline.card.version.clone(),
