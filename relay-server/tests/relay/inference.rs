@@ -83,7 +83,7 @@ async fn what_cannot_be_answered_is_refused_with_a_reason() {
     assert_problem(server.post(INFER, stranger.request(&place, &token)).await, 404, "unknown-session").await;
     // None of these refusals was counted.
     let left = server.post(INFER, good).await.headers()["x-veilsight-budget-left"].clone();
-    assert_eq!(left, "149");
+    assert_eq!(left, "59");
     server.stop().await;
 }
 
