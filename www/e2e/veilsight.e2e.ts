@@ -2,7 +2,7 @@
 
 import { after, before } from 'node:test';
 import { answerCases } from './cases/answer.ts';
-import { egressCases } from './cases/egress.ts';
+import { egressCases, otherHostCases } from './cases/egress.ts';
 import { embedCases } from './cases/embed.ts';
 import { errorCases } from './cases/errors.ts';
 import { looksCases } from './cases/looks.ts';
@@ -16,5 +16,14 @@ before(async () => {
 });
 after(() => stage?.strike());
 
-for (const cases of [answerCases, egressCases, embedCases, errorCases, looksCases, sizeCases, webgpuCases])
+for (const cases of [
+  answerCases,
+  egressCases,
+  embedCases,
+  errorCases,
+  looksCases,
+  sizeCases,
+  webgpuCases,
+  otherHostCases,
+])
   cases(() => stage);

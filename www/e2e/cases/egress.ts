@@ -90,7 +90,10 @@ export function egressCases(stage: () => Stage): void {
     const none: Secrets = { file: one, grey: [], cls: [], quantised: [] };
     assert.deepEqual(new Scanner(none).find(two), []);
   });
+}
 
+/** Comes last: it speaks of all cases before it. */
+export function otherHostCases(stage: () => Stage): void {
   test('no_other_host_was_ever_contacted', () => {
     const hosts = stage().foreignHosts.map((address) =>
       address.includes('//') ? new URL(address).hostname : address.split(':')[0],

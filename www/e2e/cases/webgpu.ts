@@ -21,7 +21,7 @@ export function webgpuCases(stage: () => Stage): void {
     await stage().with(async (page) => {
       await page.locator('veilsight-scan').evaluate((element) => element.setAttribute('backend', 'webgpu'));
       const gpu = await prepareAndScan(page, upload, PATIENCE);
-      assert.equal(gpu.backend, 'webgpu');
+      assert.equal(gpu.backend, 'webgpu', await page.locator('veilsight-scan .backend').innerText());
       for (const [i, c] of gpu.classes.entries()) {
         const [logit, probability] = [logits[i] ?? Number.NaN, probabilities[i] ?? Number.NaN];
         assert.ok(Math.abs(c.logit - logit) <= 1e-3 * Math.abs(logit), `logit ${i}: ${c.logit} and ${logit}`);

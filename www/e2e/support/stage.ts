@@ -99,6 +99,8 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
   '--enable-unsafe-webgpu',
+  // The software GPU can be busy for longer than the watchdog allows a real one.
+  '--disable-gpu-watchdog',
 ];
 
 const launch = (proxyPort: number): Promise<Browser> =>
