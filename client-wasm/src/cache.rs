@@ -1,7 +1,7 @@
 //! The encoder in the browser's Cache storage, so that a second visit downloads nothing.
 
 use js_sys::{Array, ArrayBuffer, Uint8Array};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Cache, Request, Response, WorkerGlobalScope};
 
@@ -41,7 +41,7 @@ async fn open() -> Option<Cache> {
 async fn drop_others(cache: &Cache, url: &str) {
     let path = |address: &str| address.split('?').next().unwrap_or_default().to_owned();
     let Ok(keys) = JsFuture::from(cache.keys()).await else { return };
-    for key in Array::from(&JsValue::from(keys)).iter() {
+    for key in Array::from(&keys).iter() {
         if let Ok(request) = key.dyn_into::<Request>()
             && request.url() != url
             && path(&request.url()) == path(url)
