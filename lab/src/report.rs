@@ -14,8 +14,8 @@ use crate::{
 pub fn markdown(model: &str, records: &[Record], chart: &str) -> String {
     let mut out = format!(
         "# {model}\n\nWritten by `cargo lab report` from the run records in `runs/`; no figure here is typed by hand. Intervals are 95 %, by \
-         bootstrap over groups: Br35H is full of near-copies of the same picture, and only whole groups are independent. Epochs, \
-         heads and storage are chosen on `val`; `test` is measured once.\n"
+         bootstrap over groups: Br35H is full of near-copies of the same picture, and only whole groups are independent. Run, \
+         epoch, head and storage of the shipped model were chosen on `val` alone; `test` decided nothing.\n"
     );
     starts(&mut out, records, chart);
     for record in records {
@@ -50,7 +50,10 @@ fn trained(records: &[Record]) -> impl Iterator<Item = (&str, &Summary, Option<&
 
 fn starts(out: &mut String, records: &[Record], chart: &str) {
     out.push_str("\n## Training, by start\n\n");
-    out.push_str("Weights as floats, with the head that was trained along. The epoch is the best on `val`.\n\n");
+    out.push_str(
+        "Weights as floats, with the head that was trained along. The epoch is the best on `val`. \
+                  Speeds are of the fastest epoch, on two cores that other work shared.\n\n",
+    );
     out.push_str("| run | start | blocks | epochs (best) | val | test | images/s |\n|---|---|---|---|---|---|---|\n");
     for (name, summary, test) in trained(records) {
         let progress = &summary.progress;
