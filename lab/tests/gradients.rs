@@ -1,5 +1,5 @@
 //! The trainer's arithmetic against the burn module: outputs, and gradients by burn's autodiff.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 
