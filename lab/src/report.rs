@@ -60,10 +60,11 @@ fn starts(out: &mut String, records: &[Record], chart: &str) {
         let speed = summary.epochs.iter().map(|e| e.images_per_second).fold(0.0, f64::max);
         let _ = writeln!(
             out,
-            "| {name} | {} | {} | {} ({}) | {} | {} | {speed:.0} |",
+            "| {name} | {} | {} | {} of {} ({}) | {} | {} | {speed:.0} |",
             summary.start,
             summary.config.encoder.depth,
             progress.epoch,
+            summary.config.epochs,
             progress.best_epoch,
             progress.best.map_or("-".into(), |b| percent(b.0)),
             test.map_or("-".into(), with_interval)

@@ -1,4 +1,5 @@
 //! From training to a pack to answers on ciphertexts, on phantoms.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! A tiny training run on phantoms: it learns, it resumes to the same bits, it refuses other settings.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
