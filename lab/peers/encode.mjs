@@ -38,11 +38,15 @@ try {
   const page = await browser.newPage();
   const result = {};
   // Each engine alone in a fresh page first, for its memory; then both in one page, in turn, for the times.
-  for (const engine of ["ours", "ort"]) {
+  const open = async () => {
     await page.goto(`http://127.0.0.1:${server.address().port}/encode.html`);
+    await page.waitForFunction(() => window.compare);
+  };
+  for (const engine of ["ours", "ort"]) {
+    await open();
     result[`${engine}_memory_bytes`] = await page.evaluate((engine) => window.memory(engine), engine);
   }
-  await page.goto(`http://127.0.0.1:${server.address().port}/encode.html`);
+  await open();
   Object.assign(result, await page.evaluate((runs) => window.compare(runs), Number(runs)));
   result.browser = browser.browser()?.version() ?? "";
   result.onnxruntime_web = JSON.parse(readFileSync(path.join(here, "node_modules/onnxruntime-web/package.json"), "utf8")).version;

@@ -32,20 +32,17 @@ async function ours() {
 // The paper's sizes: N = 8192, moduli of 60, 40, 40 and 60 bits.
 async function nodeSeal() {
   const seal = await SEAL();
-  const parameters = new seal.EncryptionParameters(seal.SchemeType.ckks);
+  const parameters = seal.EncryptionParameters(seal.SchemeType.ckks);
   parameters.setPolyModulusDegree(8192);
   parameters.setCoeffModulus(seal.CoeffModulus.Create(8192, Int32Array.from([60, 40, 40, 60])));
-  const context = new seal.SEALContext(parameters, true, seal.SecLevelType.tc128);
-  const keys = new seal.KeyGenerator(context);
-  const encryptor = new seal.Encryptor(context, keys.createPublicKey());
-  const encoder = new seal.CKKSEncoder(context);
+  const context = seal.Context(parameters, true, seal.SecurityLevel.tc128);
+  const encryptor = seal.Encryptor(context, seal.KeyGenerator(context).createPublicKey());
+  const encoder = seal.CKKSEncoder(context);
   const values = Float64Array.from({ length: VALUES }, (_, index) => Math.sin(index));
   const encrypt = () => {
-    const plain = new seal.Plaintext();
-    const cipher = new seal.Ciphertext(context);
-    encoder.encode(values, 2 ** 40, plain);
-    encryptor.encrypt(plain, cipher);
-    const bytes = cipher.saveToArray(seal.ComprModeType.none).length;
+    const plain = encoder.encode(values, 2 ** 40);
+    const cipher = encryptor.encrypt(plain);
+    const bytes = cipher.saveArray(seal.ComprModeType.none).length;
     plain.delete();
     cipher.delete();
     return bytes;

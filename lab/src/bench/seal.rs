@@ -39,7 +39,7 @@ impl Seal {
             ("veilsight native", &native),
             ("veilsight wasm", &node["wasm"]),
             ("TenSEAL 0.3.18", &tenseal),
-            ("node-seal 7.0.0", &node["node_seal"]),
+            ("node-seal 5.1.3", &node["node_seal"]),
         ];
         let rows = entries.iter().map(|(name, entry)| row(name, entry)).collect::<Result<Vec<_>>>()?;
         println!("Sealing {VALUES} values, median of {runs} runs");
