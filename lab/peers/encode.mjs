@@ -18,7 +18,7 @@ const server = http.createServer(async (request, response) => {
   const [prefix, root] = Object.entries(roots).find(([prefix]) => url.startsWith(prefix));
   const file = path.join(root, path.normalize(url.slice(prefix.length)));
   const known = await stat(file).catch(() => null);
-  // Cross-origin isolation lets the page measure its own memory.
+  // Cross-origin isolation gives the page precise clocks.
   response.setHeader("cross-origin-opener-policy", "same-origin");
   response.setHeader("cross-origin-embedder-policy", "require-corp");
   response.setHeader("content-type", types[path.extname(file)] ?? "application/octet-stream");
@@ -28,31 +28,58 @@ const server = http.createServer(async (request, response) => {
 });
 await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
 
-const profile = await mkdtemp(path.join(tmpdir(), "veilsight-bench-"));
-const browser = await chromium.launchPersistentContext(profile, {
-  executablePath: browserPath,
-  ignoreDefaultArgs: ["--headless"],
-  args: ["--headless=new", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-blink-features=ForceEagerMeasureMemory"],
-});
-try {
+const profiles = [];
+
+async function launch() {
+  const profile = await mkdtemp(path.join(tmpdir(), "veilsight-bench-"));
+  profiles.push(profile);
+  return chromium.launchPersistentContext(profile, {
+    executablePath: browserPath,
+    ignoreDefaultArgs: ["--headless"],
+    args: ["--headless=new", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+}
+
+async function open(browser) {
   const page = await browser.newPage();
-  const result = {};
-  // Each engine alone in a fresh page first, for its memory; then both in one page, in turn, for the times.
-  const open = async () => {
-    await page.goto(`http://127.0.0.1:${server.address().port}/encode.html`);
-    await page.waitForFunction(() => window.compare);
-  };
-  for (const engine of ["ours", "ort"]) {
-    await open();
-    result[`${engine}_memory_bytes`] = await page.evaluate((engine) => window.memory(engine), engine);
+  await page.goto(`http://127.0.0.1:${server.address().port}/encode.html`);
+  await page.waitForFunction(() => window.compare);
+  return page;
+}
+
+/** Peak resident bytes of the largest renderer, as the operating system counts them (Linux). */
+async function peak(browser) {
+  const session = await browser.browser().newBrowserCDPSession();
+  const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+  const renderers = processInfo.filter((process) => process.type === "renderer");
+  const kilobytes = renderers.map(({ id }) => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${id}/status`, "utf8"))?.[1]));
+  return 1024 * Math.max(...kilobytes);
+}
+
+/** Peak memory of a browser of its own that loads one engine, or none, and encodes twice. */
+async function memory(engine) {
+  const browser = await launch();
+  try {
+    const page = await open(browser);
+    if (engine) await page.evaluate((engine) => window.encodeTwice(engine), engine);
+    return await peak(browser);
+  } finally {
+    await browser.close();
   }
-  await open();
+}
+
+const result = {};
+try {
+  const empty = await memory(null);
+  for (const engine of ["ours", "ort"]) result[`${engine}_memory_bytes`] = (await memory(engine)) - empty;
+  const browser = await launch();
+  const page = await open(browser);
   Object.assign(result, await page.evaluate((runs) => window.compare(runs), Number(runs)));
   result.browser = browser.browser()?.version() ?? "";
   result.onnxruntime_web = JSON.parse(readFileSync(path.join(here, "node_modules/onnxruntime-web/package.json"), "utf8")).version;
+  await browser.close();
   console.log(JSON.stringify(result));
 } finally {
-  await browser.close();
   server.close();
-  await rm(profile, { recursive: true, force: true });
+  for (const profile of profiles) await rm(profile, { recursive: true, force: true });
 }

@@ -52,7 +52,7 @@ impl Encode {
         let rows = results.iter().map(|(name, result)| row(name, result)).collect::<Result<Vec<_>>>()?;
         println!("One image, one thread, headless Chromium, median of {} runs in turn", self.runs);
         table::print(
-            ["encoder", "ours ms", "onnxruntime-web ms", "ratio", "ours MB", "onnxruntime-web MB", "max difference"],
+            ["encoder", "ours ms", "onnxruntime-web ms", "ratio", "ours peak MB", "onnxruntime-web peak MB", "max difference"],
             &rows,
         );
         if self.json {
