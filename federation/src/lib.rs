@@ -1,0 +1,6 @@
+//! What a site contributes, the closed-form heads that come from the opened sum, and the steps of a site in a round.
+//!
+//! No I/O: the relay, the lab and the browser bring the network and the storage. The cryptography is [`he::aggregation`].
+#![deny(missing_docs)]
+
+pub mod api;
