@@ -1,11 +1,9 @@
 //! How many answers a client may have: exact logits give a linear head away in `d + 1` of them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use crate::client::ClientId;
 use crate::config;
 use crate::problem::Problem;
-use crate::store::{Account, Store};
+use crate::store::{Account, Store, unix_now};
 
 /// The rule; the counts lie in the [`Store`] so that a restart does not refill them.
 pub(crate) struct Budget {
@@ -49,9 +47,4 @@ impl Budget {
     fn window_s(&self) -> i64 {
         i64::try_from(self.rule.window_s).unwrap_or(i64::MAX)
     }
-}
-
-fn unix_now() -> i64 {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    i64::try_from(seconds).unwrap_or(i64::MAX)
 }

@@ -41,11 +41,13 @@ pub enum RelayError {
         source: std::io::Error,
     },
     /// The database cannot be opened, migrated or used.
-    #[error("The database failed ({0}); check that the data directory is writable and that the disk is not full.")]
+    #[error(
+        "The database failed ({0}); check that the data directory is writable and the disk not full, or that the server in database_url can be reached."
+    )]
     Database(#[from] sqlx::Error),
     /// The database was written by a newer relay or is damaged.
     #[error(
-        "The database cannot be brought up to date ({0}); it may come from a newer relay: restore a backup or choose another --data-dir."
+        "The database cannot be brought up to date ({0}); it may come from a newer relay: restore a backup or choose another --data-dir or database_url."
     )]
     Migration(#[from] sqlx::migrate::MigrateError),
     /// A model pack is unusable.

@@ -20,6 +20,7 @@ mod sessions;
 mod shutdown;
 mod state;
 mod store;
+mod tokens;
 mod zoo;
 
 pub use config::Config;
@@ -27,3 +28,4 @@ pub use error::RelayError;
 pub use problem::Problem;
 pub use serve::{Relay, serve};
 pub use shutdown::signalled;
+pub use tokens::make_admin_token;

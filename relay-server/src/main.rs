@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use relay_server::config::{self, Flags, Log, LogFormat};
-use relay_server::{Config, Relay, RelayError, signalled};
+use relay_server::{Config, Relay, RelayError, make_admin_token, signalled};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -19,6 +19,9 @@ fn main() -> ExitCode {
 }
 
 fn run(flags: &Flags) -> Result<(), RelayError> {
+    if flags.make_admin_token {
+        return print(&make_admin_token()?);
+    }
     let config = config::load(flags)?;
     if flags.print_config {
         return print(&config.to_toml()?);

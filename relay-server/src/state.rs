@@ -35,7 +35,7 @@ impl App {
     pub(crate) async fn open(config: Config) -> Result<Self, RelayError> {
         config.check()?;
         let zoo = Zoo::load(&config.models_dir)?;
-        let store = Store::open(&config.data_dir).await?;
+        let store = Store::open(&config.data_dir, config.database_url.as_ref()).await?;
         let key = store.client_key().await?;
         let limits = &config.limits;
         Ok(Self {

@@ -24,11 +24,21 @@ impl Config {
         if self.admin_listen == Some(self.listen) && self.listen.port() != 0 {
             return wrong("`admin_listen` equals `listen`; choose another port or leave it out.".to_owned());
         }
+        self.check_admin()?;
         self.check_www()
     }
 
-    fn numbers(&self) -> [(&'static str, u64); 12] {
-        let (limits, sessions) = (&self.limits, &self.sessions);
+    fn check_admin(&self) -> Result<(), RelayError> {
+        let Some(digits) = &self.federation.admin_token_sha256 else { return Ok(()) };
+        if digits.len() == 64 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            return Ok(());
+        }
+        // The value may be the token itself by mistake, so it is not repeated.
+        wrong("`federation.admin_token_sha256` is not 64 lower-case hexadecimal digits; take them from --make-admin-token.".to_owned())
+    }
+
+    fn numbers(&self) -> [(&'static str, u64); 16] {
+        let (limits, sessions, federation) = (&self.limits, &self.sessions, &self.federation);
         [
             ("limits.connections", limits.connections as u64),
             ("limits.in_flight", limits.in_flight as u64),
@@ -42,6 +52,10 @@ impl Config {
             ("sessions.max_per_client", sessions.max_per_client as u64),
             ("budget.queries", self.budget.queries.into()),
             ("budget.window_s", self.budget.window_s),
+            ("federation.invitation_ttl_s", federation.invitation_ttl_s),
+            ("federation.upload_timeout_ms", federation.upload_timeout_ms),
+            ("federation.uploads", federation.uploads as u64),
+            ("federation.event_streams", federation.event_streams as u64),
         ]
     }
 

@@ -42,6 +42,9 @@ pub struct Flags {
     /// Form of the log.
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
+    /// Make an administrator's token, print it with its SHA-256 for the configuration, and exit.
+    #[arg(long)]
+    pub make_admin_token: bool,
     /// Print the configuration in force as TOML and exit.
     #[arg(long)]
     pub print_config: bool,

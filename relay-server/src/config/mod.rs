@@ -16,6 +16,8 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use crate::store::DatabaseUrl;
+
 /// The whole configuration of a relay.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -24,8 +26,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// A second address for `/metrics`; without it they are served on `listen`.
     pub admin_listen: Option<SocketAddr>,
-    /// Where the database lies.
+    /// Where the database lies, and uploads until they are checked.
     pub data_dir: PathBuf,
+    /// A PostgreSQL database to use in place of the SQLite file in `data_dir`.
+    pub database_url: Option<DatabaseUrl>,
     /// The folder of model packs, one folder each.
     pub models_dir: PathBuf,
     /// The built page; without it only the API is served.
@@ -42,6 +46,8 @@ pub struct Config {
     pub infer: Infer,
     /// How many answers a client may have.
     pub budget: Budget,
+    /// Consortia and their rounds.
+    pub federation: Federation,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -52,6 +58,7 @@ impl Default for Config {
             listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
             admin_listen: None,
             data_dir: PathBuf::from("data"),
+            database_url: None,
             models_dir: PathBuf::from("models/zoo"),
             www_dir: None,
             trusted_proxies: Vec::new(),
@@ -60,6 +67,7 @@ impl Default for Config {
             sessions: Sessions::default(),
             infer: Infer::default(),
             budget: Budget::default(),
+            federation: Federation::default(),
             log: Log::default(),
         }
     }
@@ -197,6 +205,34 @@ pub struct Budget {
 impl Default for Budget {
     fn default() -> Self {
         Self { enabled: true, queries: 60, window_s: 24 * 3600 }
+    }
+}
+
+/// Consortia of sites, and the rounds in which they learn a head together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Federation {
+    /// SHA-256 of the administrator's token, 64 hexadecimal digits; `--make-admin-token` makes both. Without it nobody can found a consortium.
+    pub admin_token_sha256: Option<String>,
+    /// How long an invitation can be taken up, in seconds.
+    pub invitation_ttl_s: u64,
+    /// How long a site may take to send a contribution.
+    pub upload_timeout_ms: u64,
+    /// Contributions that are checked and stored at a time; further ones wait.
+    pub uploads: usize,
+    /// Open streams of events; further ones are answered 503.
+    pub event_streams: usize,
+}
+
+impl Default for Federation {
+    fn default() -> Self {
+        Self {
+            admin_token_sha256: None,
+            invitation_ttl_s: 7 * 24 * 3600,
+            upload_timeout_ms: 300_000,
+            uploads: 4,
+            event_streams: 256,
+        }
     }
 }
 

@@ -1,21 +1,10 @@
-//! The SQLite file: the key that hashes addresses, and the budgets.
+//! The key that hashes addresses, and the budgets.
 
-use std::path::Path;
-use std::time::Duration;
+use sqlx::Row;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row, SqlitePool};
-
+use super::Store;
 use crate::client::ClientId;
 use crate::error::RelayError;
-
-/// Name of the database in the data directory.
-const FILE: &str = "relay.sqlite";
-
-/// The open database.
-pub(crate) struct Store {
-    pool: SqlitePool,
-}
 
 /// A client's account with one model after a query.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,27 +22,11 @@ pub(crate) enum Account {
 }
 
 impl Store {
-    /// Opens the database in `data_dir`, making both if need be, and brings it up to date.
-    pub(crate) async fn open(data_dir: &Path) -> Result<Self, RelayError> {
-        make_private_dir(data_dir).map_err(|source| RelayError::DataDir { path: data_dir.to_path_buf(), source })?;
-        let options = SqliteConnectOptions::new()
-            .filename(data_dir.join(FILE))
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(Duration::from_secs(2));
-        // SQLite has one writer; one connection means nobody waits for a lock inside a transaction.
-        let pool =
-            SqlitePoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(3)).connect_with(options).await?;
-        sqlx::migrate!("./migrations").run(&pool).await?;
-        Ok(Self { pool })
-    }
-
     /// The key that hashes addresses, made at the first start.
     pub(crate) async fn client_key(&self) -> Result<[u8; 32], RelayError> {
         let mut fresh = [0; 32];
         getrandom::fill(&mut fresh).map_err(RelayError::Randomness)?;
-        sqlx::query("INSERT INTO secret (id, client_key) VALUES (1, ?) ON CONFLICT DO NOTHING")
+        sqlx::query("INSERT INTO secret (id, client_key) VALUES (1, $1) ON CONFLICT DO NOTHING")
             .bind(&fresh[..])
             .execute(&self.pool)
             .await?;
@@ -72,58 +45,37 @@ impl Store {
         now: i64,
     ) -> Result<Account, sqlx::Error> {
         const CHARGE: &str = "
-            INSERT INTO budget (client, model, window_start, used) VALUES (?1, ?2, ?3, 1)
+            INSERT INTO budget (client, model, window_start, used) VALUES ($1, $2, $3, 1)
             ON CONFLICT (client, model) DO UPDATE SET
-                used = CASE WHEN window_start + ?4 <= ?3 THEN 1 ELSE used + 1 END,
-                window_start = CASE WHEN window_start + ?4 <= ?3 THEN ?3 ELSE window_start END
-            WHERE used < ?5 OR window_start + ?4 <= ?3
+                used = CASE WHEN budget.window_start + $4 <= $3 THEN 1 ELSE budget.used + 1 END,
+                window_start = CASE WHEN budget.window_start + $4 <= $3 THEN $3 ELSE budget.window_start END
+            WHERE budget.used < $5 OR budget.window_start + $4 <= $3
             RETURNING used";
         let charged = sqlx::query(CHARGE)
             .bind(&client.0[..])
             .bind(model)
             .bind(now)
             .bind(window_s)
-            .bind(limit)
-            .fetch_optional(&self.pool)
+            .bind(i64::from(limit))
+            .fetch_optional(&self.counts)
             .await?;
         if let Some(row) = charged {
-            return Ok(Account::Charged { used: row.try_get(0)? });
+            let used: i64 = row.try_get(0)?;
+            return Ok(Account::Charged { used: u32::try_from(used).unwrap_or(u32::MAX) });
         }
-        let row = sqlx::query("SELECT window_start FROM budget WHERE client = ?1 AND model = ?2")
+        let row = sqlx::query("SELECT window_start FROM budget WHERE client = $1 AND model = $2")
             .bind(&client.0[..])
             .bind(model)
-            .fetch_one(&self.pool)
+            .fetch_one(&self.counts)
             .await?;
         Ok(Account::Full { window_start: row.try_get(0)? })
     }
 
     /// Forgets the accounts whose window is over, so that no pseudonym stays longer than it is needed.
     pub(crate) async fn prune(&self, window_s: i64, now: i64) -> Result<(), sqlx::Error> {
-        sqlx::query("DELETE FROM budget WHERE window_start + ?1 <= ?2").bind(window_s).bind(now).execute(&self.pool).await?;
+        sqlx::query("DELETE FROM budget WHERE window_start + $1 <= $2").bind(window_s).bind(now).execute(&self.counts).await?;
         Ok(())
     }
-
-    /// Whether the budgets can be read and the file be written.
-    pub(crate) async fn probe(&self) -> Result<(), sqlx::Error> {
-        let transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let mut transaction = transaction;
-        sqlx::query("SELECT used FROM budget LIMIT 1").fetch_optional(&mut *transaction).await?;
-        transaction.rollback().await
-    }
-
-    /// Writes everything to the file and closes it.
-    pub(crate) async fn close(&self) {
-        self.pool.close().await;
-    }
-}
-
-/// Makes a directory that only the relay's own account can enter.
-fn make_private_dir(path: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
 }
 
 #[cfg(test)]
@@ -134,7 +86,7 @@ mod tests {
 
     async fn store() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("data")).await.unwrap();
+        let store = Store::open(&dir.path().join("data"), None).await.unwrap();
         (dir, store)
     }
 
@@ -156,7 +108,7 @@ mod tests {
         let key = store.client_key().await.unwrap();
         store.charge(CLIENT, "m", 3, 100, 1000).await.unwrap();
         store.close().await;
-        let store = Store::open(&dir.path().join("data")).await.unwrap();
+        let store = Store::open(&dir.path().join("data"), None).await.unwrap();
         assert_eq!(store.client_key().await.unwrap(), key);
         assert_ne!(key, [0; 32]);
         assert_eq!(store.charge(CLIENT, "m", 3, 100, 1001).await.unwrap(), Account::Charged { used: 2 });
