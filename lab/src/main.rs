@@ -21,6 +21,9 @@ enum Command {
     Report(cli::report::Report),
     Encode(cli::evaluate::Encode),
     Phantom(cli::evaluate::Phantom),
+    /// A relay's audit log.
+    #[command(subcommand)]
+    Audit(cli::audit::Audit),
     /// Our own code beside its peers, in the same run.
     #[command(subcommand)]
     Bench(lab::bench::Bench),
@@ -35,6 +38,7 @@ fn main() -> anyhow::Result<()> {
         Command::Report(command) => command.run(),
         Command::Encode(command) => command.run(),
         Command::Phantom(command) => command.run(),
+        Command::Audit(command) => command.run(),
         Command::Bench(bench) => bench.run(),
     }
 }

@@ -1,5 +1,6 @@
 //! The commands, one module each: they read arguments and call the library.
 
+pub mod audit;
 pub mod evaluate;
 pub mod fit;
 pub mod report;
