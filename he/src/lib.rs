@@ -4,6 +4,8 @@
 //! weights of an [`EncryptedHead`] and re-randomises the result under the client's [`PublicKey`]. The client opens the
 //! [`EncryptedLogits`] and gets the integers Σ w·x + bias, exactly.
 //!
+//! Several sites sum vectors that none of them, and not the relay, can open alone: see [`aggregation`].
+//!
 //! `derive_*` and `derive` are deterministic; whatever is called `make_*` draws fresh randomness from the operating system or
 //! the browser. Decoders are total: any bytes give a value or a [`HeError`]. `docs/CRYPTOGRAPHY.md` gives the reasons
 //! and the numbers.
@@ -23,6 +25,7 @@
 //! ```
 #![deny(missing_docs)]
 
+pub mod aggregation;
 mod answer;
 mod encrypted_head;
 mod error;

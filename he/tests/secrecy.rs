@@ -4,6 +4,7 @@
 mod common;
 
 use common::{Head, Numbers};
+use he::aggregation::IdentityKey;
 use he::{EncryptedHead, GLWE_2048_TU17, PreparedPublicKey, PublicKey, SealedToken, SecretKey};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -33,6 +34,15 @@ fn a_secret_key_cannot_be_printed_copied_or_serialised() {
     // The probe sees what is there.
     assert!(implements!(SealedToken: std::fmt::Debug));
     assert!(implements!(SealedToken: Clone));
+}
+
+#[test]
+fn an_identity_key_cannot_be_printed_copied_or_serialised() {
+    assert!(!implements!(IdentityKey: std::fmt::Debug));
+    assert!(!implements!(IdentityKey: std::fmt::Display));
+    assert!(!implements!(IdentityKey: Clone));
+    assert!(!implements!(IdentityKey: serde::Serialize));
+    assert!(!implements!(IdentityKey: AsRef<[u8]>));
 }
 
 #[test]
