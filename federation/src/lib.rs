@@ -4,3 +4,11 @@
 #![deny(missing_docs)]
 
 pub mod api;
+pub mod audit;
+pub mod error;
+pub mod heads;
+pub mod privacy;
+pub mod statistics;
+pub mod update;
+
+pub use error::FederationError;

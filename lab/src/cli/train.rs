@@ -94,6 +94,9 @@ pub struct Encoder {
     /// Encode colour images in colour.
     #[arg(long)]
     rgb: bool,
+    /// Augment as a texture: quarter turns, mirrored borders.
+    #[arg(long)]
+    texture: bool,
     /// Learn from this network as well: the folder of a finished run.
     #[arg(long)]
     distil: Option<PathBuf>,
@@ -132,7 +135,7 @@ impl Encoder {
                 ema: self.ema,
                 warmup: 0.1,
             },
-            augment: Augment::default(),
+            augment: Augment { texture: self.texture, ..Augment::default() },
             distil: self.distil.as_ref().map(|_| DistilWeights::default()),
         }
     }

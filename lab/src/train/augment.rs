@@ -21,11 +21,14 @@ pub struct Augment {
     pub blur: f32,
     /// Largest σ of added noise (of 1).
     pub noise: f32,
+    /// The picture is a texture, with no up and no outline: quarter turns, and a mirrored border in place of a black one.
+    #[serde(default)]
+    pub texture: bool,
 }
 
 impl Default for Augment {
     fn default() -> Self {
-        Self { flip: 0.5, rotation: 20.0, scale: 0.15, shift: 0.06, light: 0.2, blur: 0.15, noise: 0.03 }
+        Self { flip: 0.5, rotation: 20.0, scale: 0.15, shift: 0.06, light: 0.2, blur: 0.15, noise: 0.03, texture: false }
     }
 }
 
@@ -51,9 +54,10 @@ impl Augment {
         out
     }
 
-    /// Bilinear sampling along a random rotation, scale, shift and flip; black outside.
+    /// Bilinear sampling along a random rotation, scale, shift and flip; black or mirrored outside.
     fn warp(&self, pixels: &[u8], side: usize, channels: usize, rng: &mut impl Rng, out: &mut [f32]) {
-        let (sin, cos) = symmetric(rng, self.rotation).to_radians().sin_cos();
+        let quarter = if self.texture && rng.random::<bool>() { 90.0 } else { 0.0 };
+        let (sin, cos) = (symmetric(rng, self.rotation) + quarter).to_radians().sin_cos();
         let zoom = 1.0 + symmetric(rng, self.scale);
         let mut flip = || if rng.random::<f32>() < self.flip { -1.0 } else { 1.0 };
         let (flip_x, flip_y) = (flip(), flip());
@@ -64,6 +68,7 @@ impl Augment {
                 let (u, v) = (x as f32 - half, y as f32 - half);
                 let from_x = (u * cos + v * sin) / zoom * flip_x + half + shift_x * side as f32;
                 let from_y = (v * cos - u * sin) / zoom * flip_y + half + shift_y * side as f32;
+                let (from_x, from_y) = if self.texture { (mirror(from_x, side), mirror(from_y, side)) } else { (from_x, from_y) };
                 for channel in 0..channels {
                     out[channel * side * side + y * side + x] = sample(pixels, side, channels, channel, from_x, from_y);
                 }
@@ -80,6 +85,13 @@ pub fn plain(pixels: &[u8], side: usize) -> Vec<f32> {
 
 fn symmetric(rng: &mut impl Rng, limit: f32) -> f32 {
     (2.0 * rng.random::<f32>() - 1.0) * limit
+}
+
+/// The place in the picture that a place outside shows in a mirror at the border.
+fn mirror(at: f32, side: usize) -> f32 {
+    let last = side as f32 - 1.0;
+    let inside = at.abs().min(2.0 * last);
+    if inside > last { 2.0 * last - inside } else { inside }
 }
 
 fn sample(pixels: &[u8], side: usize, channels: usize, channel: usize, x: f32, y: f32) -> f32 {
@@ -118,12 +130,23 @@ mod tests {
 
     #[test]
     fn without_any_change_the_image_passes_through() {
-        let still = Augment { flip: 0.0, rotation: 0.0, scale: 0.0, shift: 0.0, light: 0.0, blur: 0.0, noise: 0.0 };
+        let still =
+            Augment { flip: 0.0, rotation: 0.0, scale: 0.0, shift: 0.0, light: 0.0, blur: 0.0, noise: 0.0, texture: false };
         let pixels: Vec<u8> = (0..64u8).map(|i| i * 3).collect();
         let out = still.apply(&pixels, 8, &mut ChaCha8Rng::seed_from_u64(1));
         for (a, b) in out.iter().zip(plain(&pixels, 8)) {
             assert!((a - b).abs() < 1e-6);
         }
+    }
+
+    #[test]
+    fn a_texture_has_no_black_border() {
+        let texture = Augment { texture: true, light: 0.0, noise: 0.0, scale: 0.3, shift: 0.3, ..Augment::default() };
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for _ in 0..20 {
+            assert!(texture.apply(&[200; 256], 16, &mut rng).iter().all(|v| (v - 200.0 / 255.0).abs() < 1e-5));
+        }
+        assert_eq!([-2.0, 3.0, 17.0].map(|at| mirror(at, 16)), [2.0, 3.0, 13.0]);
     }
 
     #[test]
