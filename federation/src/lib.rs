@@ -8,6 +8,7 @@ pub mod audit;
 pub mod error;
 pub mod heads;
 pub mod privacy;
+pub mod site;
 pub mod statistics;
 pub mod update;
 

@@ -14,7 +14,7 @@ use super::set::Delivery;
 use super::sharing::Share;
 use crate::HeError;
 
-/// Which set a member has confirmed in which round. Store it before the confirmation is sent; it is no secret.
+/// Which set a member has confirmed in a round. One record for each number of a round; store it before the confirmation is sent. No secret.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MemberRecord(Option<(Hash, Hash)>);
 
@@ -46,7 +46,7 @@ impl MemberRecord {
 
     fn confirm(&mut self, round: &Round, set: &Hash) -> Result<(), HeError> {
         match self.0 {
-            Some((earlier, other)) if earlier == *round.digest() && other != *set => Err(HeError::SecondSet),
+            Some(earlier) if earlier != (*round.digest(), *set) => Err(HeError::SecondSet),
             _ => {
                 self.0 = Some((*round.digest(), *set));
                 Ok(())
