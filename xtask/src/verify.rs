@@ -102,6 +102,8 @@ fn wasm_tests() -> Result<Command> {
         "wire",
         "--package",
         "models",
+        "--package",
+        "federation",
         "--no-default-features",
     ]);
     tests.args(["--no-fail-fast", "--lib", "--tests"]).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
