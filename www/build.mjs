@@ -109,30 +109,39 @@ async function sweepAssets(outDir, keep) {
   }
 }
 
+/** A page of `public/` with its script and its style, each pinned by name and by hash. */
+async function pageOf(name, bytes, style) {
+  const script = `assets/${name === 'index.html' ? 'page' : 'site'}-${shortHash(bytes)}.js`;
+  const html = (await readFile(join(HERE, 'public', name), 'utf8'))
+    .replace('{{js}}', `/${script}`)
+    .replace('{{js-integrity}}', integrity(bytes))
+    .replace('{{css}}', `/${style.path}`)
+    .replace('{{css-integrity}}', integrity(style.bytes));
+  return { name, script, bytes, html };
+}
+
 export async function build({ outDir = join(HERE, 'dist'), wasmDir = join(outDir, 'wasm') } = {}) {
   const worker = await bundleOne('src/worker/worker.ts', { __WASM__: await wasmManifest(wasmDir) }, [
     wasmGlue(wasmDir),
   ]);
   const workerFile = { path: `worker.js?v=${shortHash(worker)}`, integrity: integrity(worker) };
 
-  const element = (assetBase) => bundleOne('src/veilsight.ts', { __ASSET_BASE__: assetBase, __WORKER__: workerFile });
-  const embedded = await element('./');
-  const page = await element('../');
+  const element = (entry, assetBase) => bundleOne(entry, { __ASSET_BASE__: assetBase, __WORKER__: workerFile });
   const css = await bundleOne('public/page.css', {});
-
-  const names = { js: `assets/page-${shortHash(page)}.js`, css: `assets/page-${shortHash(css)}.css` };
-  const index = (await readFile(join(HERE, 'public/index.html'), 'utf8'))
-    .replace('{{js}}', `/${names.js}`)
-    .replace('{{js-integrity}}', integrity(page))
-    .replace('{{css}}', `/${names.css}`)
-    .replace('{{css-integrity}}', integrity(css));
+  const style = { path: `assets/page-${shortHash(css)}.css`, bytes: css };
+  const scan = await pageOf('index.html', await element('src/veilsight.ts', '../'), style);
+  const site = await pageOf('site.html', await element('src/site.ts', '../'), style);
 
   await put(outDir, 'worker.js', worker);
-  await put(outDir, 'veilsight.js', embedded);
-  await put(outDir, names.js, page);
-  await put(outDir, names.css, css);
-  await put(outDir, 'index.html', index);
+  await put(outDir, 'veilsight.js', await element('src/veilsight.ts', './'));
+  await put(outDir, 'site.js', await element('src/site.ts', './'));
+  await put(outDir, style.path, style.bytes);
+  for (const page of [scan, site]) {
+    await put(outDir, page.script, page.bytes);
+    await put(outDir, page.name, page.html);
+  }
   for (const name of ['embed.html', 'favicon.svg']) await put(outDir, name, await readFile(join(HERE, 'public', name)));
+  const names = { css: style.path, scan: scan.script, site: site.script };
   await sweepAssets(outDir, Object.values(names));
   await compress(outDir);
   return { names, workerFile };
@@ -143,5 +152,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     console.error(error.message);
     process.exit(1);
   });
-  console.log(`www/dist: index.html (${names.js}, ${names.css}), veilsight.js, worker.js, embed.html`);
+  console.log(
+    `www/dist: index.html (${names.scan}), site.html (${names.site}), ${names.css}, veilsight.js, site.js, worker.js, embed.html`,
+  );
 }

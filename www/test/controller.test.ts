@@ -31,7 +31,7 @@ function setUp(life: (n: number) => Partial<Handlers>, around: Partial<Surroundi
     const usual: Partial<Handlers> = {
       start: async (options) => {
         starts.push(options as StartOptions);
-        return { why: '' };
+        return { build: 'cpu', why: '' };
       },
       open: async () => ({ card, backend: 'cpu', why: 'CPU.' }),
       preview: async () => ({ width: 1, height: 1, rgba: new Uint8Array(4) }),

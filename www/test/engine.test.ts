@@ -7,6 +7,8 @@ import { Engine } from '../src/worker/engine.ts';
 
 const hardware: WebGpuReport = { available: true, software: false, adapter: 'acme', reason: '' };
 
+const never = () => Promise.reject(new Error('not expected here'));
+
 const client = (name: string) =>
   ({
     card: () => ({ id: 'm', title: 'M', version: '1', task: '', classes: [] }),
@@ -21,6 +23,7 @@ function engineWith(gpuOpen: () => Promise<Client>, fetchGpu = async () => new R
       detect_webgpu: async () => hardware,
       phantom_png: (seed: number) => Uint8Array.of(seed),
       Client: { open },
+      Site: { enrol: never, restore: never },
     }) satisfies ClientModule;
   const watch = (name: string, fetch: () => Promise<Response>) => () => {
     fetched.push(name);

@@ -24,20 +24,26 @@ before(async () => {
 });
 after(() => rm(dir, { recursive: true, force: true }));
 
-test('the_page_pins_its_script_and_its_style', async () => {
-  const index = (await read('index.html')).toString();
-  const pinned = [...index.matchAll(/(?:src|href)="\/(assets\/[^"]+)" integrity="([^"]+)"/g)];
-  assert.equal(pinned.length, 2);
-  for (const [, path, integrity] of pinned) assert.equal(integrity, sri(await read(path ?? '')));
+const PAGES = ['index.html', 'site.html'];
+
+test('each_page_pins_its_script_and_its_style', async () => {
+  for (const page of PAGES) {
+    const html = (await read(page)).toString();
+    const pinned = [...html.matchAll(/(?:src|href)="\/(assets\/[^"]+)" integrity="([^"]+)"/g)];
+    assert.equal(pinned.length, 2, page);
+    for (const [, path, integrity] of pinned) assert.equal(integrity, sri(await read(path ?? '')), page);
+  }
 });
 
-test('the_page_has_no_inline_script_or_style', async () => {
-  const index = (await read('index.html')).toString();
-  assert.doesNotMatch(index, /<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)|\{\{/);
+test('no_page_has_an_inline_script_or_style', async () => {
+  for (const page of PAGES) {
+    const html = (await read(page)).toString();
+    assert.doesNotMatch(html, /<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)|\{\{/, page);
+  }
 });
 
-test('the_page_and_its_bundles_name_no_third_party', async () => {
-  for (const path of ['index.html', 'veilsight.js', 'worker.js']) {
+test('the_pages_and_their_bundles_name_no_third_party', async () => {
+  for (const path of [...PAGES, 'veilsight.js', 'site.js', 'worker.js']) {
     const hosts = [...(await read(path)).toString().matchAll(/https?:\/\/([\w.-]+)/g)].map(([, host]) => host);
     assert.deepEqual(
       hosts.filter((host) => host !== 'www.w3.org'),
@@ -47,14 +53,14 @@ test('the_page_and_its_bundles_name_no_third_party', async () => {
   }
 });
 
-test('the_element_pins_the_worker_and_the_worker_pins_the_wasm', async () => {
+test('the_elements_pin_the_worker_and_the_worker_pins_the_wasm', async () => {
   const worker = await read('worker.js');
-  assert.ok((await read('veilsight.js')).includes(sri(worker)));
+  for (const module of ['veilsight.js', 'site.js']) assert.ok((await read(module)).includes(sri(worker)), module);
   for (const name of ['cpu', 'webgpu']) assert.ok(worker.includes(sri(await read(`wasm/${name}/client_wasm_bg.wasm`))));
 });
 
 test('compressed_copies_are_equal_and_smaller', async () => {
-  for (const path of ['veilsight.js', 'worker.js', 'index.html']) {
+  for (const path of ['veilsight.js', 'site.js', 'worker.js', ...PAGES]) {
     const [plain, br, gz] = await Promise.all([read(path), read(`${path}.br`), read(`${path}.gz`)]);
     assert.deepEqual(brotliDecompressSync(br), plain);
     assert.deepEqual(gunzipSync(gz), plain);
@@ -79,7 +85,7 @@ test('a_build_without_wasm_says_what_to_run', async () => {
 });
 
 /** Runs a module as a browser would: a page needs a custom element registry, and nothing else of it, to import it. */
-async function definesElement(file: string): Promise<boolean> {
+async function definesElement(file: string, name = 'veilsight-scan'): Promise<boolean> {
   const defined: string[] = [];
   const known = Object.getOwnPropertyDescriptors(globalThis);
   const stage = {
@@ -100,12 +106,14 @@ async function definesElement(file: string): Promise<boolean> {
       else Reflect.deleteProperty(globalThis, name);
     }
   }
-  return defined.includes('veilsight-scan');
+  return defined.includes(name);
 }
 
 test('a_plain_script_module_registers_the_element', async () => {
   await cp(join(dist, 'veilsight.js'), join(dir, 'plain.mjs'));
   assert.ok(await definesElement(join(dir, 'plain.mjs')));
+  await cp(join(dist, 'site.js'), join(dir, 'plain-site.mjs'));
+  assert.ok(await definesElement(join(dir, 'plain-site.mjs'), 'veilsight-site'));
 });
 
 test('a_consumer_that_bundles_it_gets_the_element_too', async () => {

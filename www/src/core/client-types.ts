@@ -3,6 +3,8 @@
  * value as `any`, and it does not exist before the WASM build.
  */
 
+import type { SiteClass } from './site/site-types.ts';
+
 export type StepName =
   | 'models'
   | 'card'
@@ -130,4 +132,5 @@ export interface ClientModule {
       signal: AbortSignal,
     ): Promise<Client>;
   };
+  Site: SiteClass;
 }

@@ -2,7 +2,8 @@
 
 import type { BackendWish } from './backend-choice.ts';
 import type { Answer, ModelCard, Picture, StepName } from './client-types.ts';
-import { type Fault, fault, refineFault, toFault } from './fault.ts';
+import { explainFault, type Whereabouts } from './explain.ts';
+import { type Fault, fault, toFault } from './fault.ts';
 import { checkFile, checkSize } from './file-check.ts';
 import { Ledger, type Sighting } from './ledger.ts';
 import type { CallEvent, Opened } from './protocol.ts';
@@ -38,17 +39,12 @@ export interface State {
   backend: { name: string; why: string } | null;
 }
 
-export interface Surroundings {
-  relay: string;
+export interface Surroundings extends Whereabouts {
   model: string;
   wish: BackendWish;
   /** Directory of the build, with a slash at its end. */
   assets: string;
-  pageOrigin: string;
   spawn: () => Promise<WorkerLike>;
-  isOnline: () => boolean;
-  /** Whether anything answers at the relay's address, readable or not. */
-  relayAnswersAtAll: (ledger: Ledger) => Promise<boolean>;
   isCode: (url: string) => boolean;
   limits?: Limits;
 }
@@ -253,16 +249,7 @@ export class Controller {
   }
 
   async #fail(failed: Fault): Promise<void> {
-    const { relay, pageOrigin, isOnline, relayAnswersAtAll } = this.#around;
-    const foreign = new URL(relay).origin !== pageOrigin;
-    const around = {
-      online: isOnline(),
-      foreign,
-      origin: pageOrigin,
-      relay,
-      answersAtAll: () => relayAnswersAtAll(this.ledger),
-    };
-    const refined = await refineFault(failed, around);
+    const refined = await explainFault(failed, this.#around, this.ledger);
     this.#set({ phase: 'failed', fault: refined });
     this.#hooks.onFault(refined);
     this.#worker.revive();

@@ -14,6 +14,11 @@ export type FaultCode =
   | 'corrupt-pack'
   | 'budget'
   | 'busy'
+  | 'invitation'
+  | 'not-enrolled'
+  | 'refused'
+  | 'other-tab'
+  | 'no-vault'
   | 'cancelled'
   | 'crashed'
   | 'timeout'
@@ -113,6 +118,37 @@ const WORDING: Record<FaultCode, Wording> = {
     title: 'The relay is busy',
     message: 'The relay has more requests than it can answer right now.',
     action: 'Wait a few seconds, then try again.',
+    retry: true,
+  },
+  invitation: {
+    title: 'The relay does not accept this invitation',
+    message: 'It has been used before, it has expired, or another relay made it.',
+    action: 'Check that the whole invitation was copied, or ask the administrator of the consortium for a new one.',
+    retry: false,
+  },
+  'not-enrolled': {
+    title: 'The relay does not know this site',
+    message: "The relay does not accept this site's token.",
+    action:
+      'Check the address of the relay; if it is right, ask the administrator of the consortium for a new invitation.',
+    retry: true,
+  },
+  refused: {
+    title: 'This does not fit the round',
+    message: 'The round is no longer in the state that this step needs.',
+    action: 'Look at the state of the round below: it says what this site can do now.',
+    retry: false,
+  },
+  'other-tab': {
+    title: 'This site is open in another tab',
+    message: 'Only one tab may act for a site at a time, so that it never answers twice.',
+    action: 'Go to the other tab, or close it and try again here.',
+    retry: true,
+  },
+  'no-vault': {
+    title: 'This browser cannot keep the site safe',
+    message: 'Keys are sealed by the browser, which needs a secure page (https) and storage that is not switched off.',
+    action: 'Open this page over https in an ordinary window, not a private one.',
     retry: true,
   },
   cancelled: {

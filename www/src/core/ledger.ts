@@ -2,8 +2,11 @@
 
 import type { RequestRecord } from './client-types.ts';
 
-/** What a request carries out: ciphertext, the public key, or nothing but a question for public bytes. */
-export type Nature = 'ciphertext' | 'key' | 'public' | 'code';
+/**
+ * What a request carries out: ciphertext, a public key, a site's signed part in a round (checks and sums of shares), a question with the
+ * site's token, or nothing but a question for public bytes.
+ */
+export type Nature = 'ciphertext' | 'key' | 'part' | 'question' | 'public' | 'code';
 
 export interface Entry extends RequestRecord {
   /** Unix milliseconds. */
@@ -24,6 +27,14 @@ export interface Sighting {
   seenBy: 'page' | 'worker';
 }
 
+/** Requests that differ in time alone, such as those that ask again how a round stands. */
+export interface Repeated {
+  entry: Entry;
+  times: number;
+  /** Unix milliseconds of the last one. */
+  last: number;
+}
+
 export interface Totals {
   requests: number;
   bytesOut: number;
@@ -31,10 +42,17 @@ export interface Totals {
   ciphertextOut: number;
 }
 
-const natureOf = (request: RequestRecord, path: string): Nature => {
-  if (request.method === 'POST' && path.endsWith('/infer')) return 'ciphertext';
-  if (request.method === 'POST' && path.endsWith('/sessions')) return 'key';
-  return 'public';
+const NATURES: [RegExp, Nature][] = [
+  [/^POST \/v1\/models\/[^/]+\/infer$/, 'ciphertext'],
+  [/^PUT \/v1\/consortia\/.+\/contribution$/, 'ciphertext'],
+  [/^POST \/v1\/(?:sessions|enrolments)$/, 'key'],
+  [/^POST \/v1\/consortia\/.+\/(?:confirmation|answer)$/, 'part'],
+  [/^GET \/v1\/consortia\//, 'question'],
+];
+
+const natureOf = ({ method }: RequestRecord, path: string): Nature => {
+  const request = `${method} ${path.slice(Math.max(path.indexOf('/v1/'), 0))}`;
+  return NATURES.find(([pattern]) => pattern.test(request))?.[1] ?? 'public';
 };
 
 export class Ledger {
@@ -87,6 +105,25 @@ export class Ledger {
     return this.#entries;
   }
 
+  /** The entries in order, the repeated questions of a site each in one. */
+  folded(): Repeated[] {
+    const questions = new Map<string, Repeated>();
+    const folded: Repeated[] = [];
+    for (const entry of this.#entries) {
+      const name = `${entry.path} ${entry.status}`;
+      const known = entry.nature === 'question' ? questions.get(name) : undefined;
+      if (known) {
+        known.times++;
+        known.last = entry.time;
+        continue;
+      }
+      const repeated = { entry, times: 1, last: entry.time };
+      if (entry.nature === 'question') questions.set(name, repeated);
+      folded.push(repeated);
+    }
+    return folded;
+  }
+
   /** Requests that the browser saw and nobody told of. There should be none. */
   unexplained(): Sighting[] {
     const told = new Map<string, number>();
@@ -114,9 +151,9 @@ export class Ledger {
     };
   }
 
-  /** The last request that carried a sealed token, if any. */
+  /** The last request whose ciphertext the relay took, if any. */
   lastCiphertext(): Entry | undefined {
-    return this.#entries.findLast((e) => e.nature === 'ciphertext' && e.status === 200);
+    return this.#entries.findLast((e) => e.nature === 'ciphertext' && (e.status === 200 || e.status === 201));
   }
 
   #sort(): void {

@@ -4,6 +4,7 @@ import type { BackendWish } from './backend-choice.ts';
 import type { Answer, ClientEvent, ModelCard, Picture } from './client-types.ts';
 import type { Fault } from './fault.ts';
 import type { Sighting } from './ledger.ts';
+import type { Noise, NoiseOffer, SiteView } from './site/site-types.ts';
 
 export interface StartOptions {
   /** Directory of the build, with a slash at its end. */
@@ -36,13 +37,32 @@ export interface NoticeEvent {
 
 export type CallEvent = ClientEvent | CodeEvent | NoticeEvent;
 
-/** Every call: what goes in and what comes back. Image bytes go in; no key and no CLS token comes back. */
-export interface Calls {
-  start: { args: StartOptions; value: { why: string } };
+/** The calls of a scan. Image bytes go in; no key and no CLS token comes back. */
+export interface ScanCalls {
   open: { args: { relay: string; model: string }; value: Opened };
   preview: { args: { bytes: Uint8Array }; value: Picture };
   scan: { args: { bytes: Uint8Array }; value: Answer };
   phantom: { args: { seed: number; lesion: boolean }; value: Uint8Array };
+}
+
+/** The calls of a site. Images go in; no key, no token and no statistics come back, only what a person is shown. */
+export interface SiteCalls {
+  /** The site that an earlier visit left in this browser, if any. */
+  siteRestore: { args: null; value: SiteView | null };
+  siteEnrol: { args: { relay: string; invitation: string }; value: SiteView };
+  siteRefresh: { args: null; value: SiteView };
+  siteTrust: { args: { fingerprint: string }; value: SiteView };
+  siteBegin: { args: null; value: null };
+  siteAdd: { args: { image: Blob; label: number; heldOut: boolean }; value: null };
+  siteFinish: { args: null; value: SiteView };
+  siteNoise: { args: Noise; value: NoiseOffer };
+  siteContribute: { args: { round: number; noise: Noise | null }; value: SiteView };
+  /** Destroys the identity, the token and the statistics in this browser. */
+  siteForget: { args: null; value: null };
+}
+
+export interface Calls extends ScanCalls, SiteCalls {
+  start: { args: StartOptions; value: { build: 'cpu' | 'webgpu'; why: string } };
 }
 
 export type Method = keyof Calls;

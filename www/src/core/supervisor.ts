@@ -23,6 +23,7 @@ export class Supervisor {
   #remote: Remote | null = null;
   #started: Promise<Remote> | null = null;
   #fallback: string | undefined;
+  #build = 'cpu';
   #closed = false;
   #revivedAt = 0;
 
@@ -44,6 +45,11 @@ export class Supervisor {
   /** From now on the CPU build only; `why` is shown. Takes effect with the next worker. */
   leaveGpu(why: string): void {
     this.#fallback = why;
+  }
+
+  /** Whether the GPU build runs, or ran last. */
+  get onGpu(): boolean {
+    return this.#build === 'webgpu';
   }
 
   async call<M extends Method>(
@@ -102,11 +108,12 @@ export class Supervisor {
     );
     this.#remote = remote;
     try {
-      await remote.call(
+      const started = await remote.call(
         'start',
         { ...this.#options, ...(this.#fallback ? { fallback: this.#fallback } : {}) },
         options,
       );
+      this.#build = started.build;
     } catch (thrown) {
       remote.close();
       this.#remote = null;

@@ -29,6 +29,8 @@ export const SCAN: StepLabel[] = [
 export const NATURE = {
   ciphertext: { label: 'Ciphertext', text: 'Sealed: only this device can open it' },
   key: { label: 'Public key', text: 'Lets the relay hide its weights; opens nothing' },
+  part: { label: 'Signed part', text: 'A check or a sum of key shares: opens nothing but the sum of all' },
+  question: { label: 'Question', text: "Asks how things stand; carries the site's token" },
   public: { label: 'Public download', text: 'The same for everybody' },
   code: { label: 'Program', text: 'The same for everybody' },
 } as const;

@@ -3,7 +3,7 @@
 import { type BackendChoice, chooseBackend } from '../core/backend-choice.ts';
 import type { Client, ClientModule } from '../core/client-types.ts';
 import { type FaultCode, fault, toFault } from '../core/fault.ts';
-import type { Opened, StartOptions } from '../core/protocol.ts';
+import type { Opened, ScanCalls, StartOptions } from '../core/protocol.ts';
 import type { CallContext, Handlers } from './serve.ts';
 
 export interface Build {
@@ -27,7 +27,7 @@ const NOT_THE_BACKEND = new Set<FaultCode>([
   'too-large',
 ]);
 
-export class Engine implements Handlers {
+export class Engine implements Pick<Handlers, 'start' | keyof ScanCalls> {
   readonly #builds: Builds;
   readonly #loaded = new Map<BackendChoice['build'], Promise<ClientModule>>();
   #assets = '';
@@ -39,7 +39,7 @@ export class Engine implements Handlers {
   }
 
   /** Loads the CPU build, which is small and also looks for WebGPU, then the GPU build if that is chosen. */
-  start = async (options: StartOptions, { emit, signal }: CallContext): Promise<{ why: string }> => {
+  start = async (options: StartOptions, { emit, signal }: CallContext): Promise<BackendChoice> => {
     const began = performance.now();
     emit({ type: 'step', step: 'code', done: 0, total: 2 });
     this.#assets = options.assets;
@@ -49,7 +49,7 @@ export class Engine implements Handlers {
     if (options.fallback) this.#choice = { build: 'cpu', why: options.fallback };
     if (this.#choice.build === 'webgpu') await this.#loadGpu(signal);
     emit({ type: 'step', step: 'code', done: 2, total: 2, ms: performance.now() - began });
-    return { why: this.#choice.why };
+    return this.#choice;
   };
 
   open = async (args: { relay: string; model: string }, context: CallContext): Promise<Opened> => {
@@ -66,6 +66,9 @@ export class Engine implements Handlers {
 
   phantom = async ({ seed, lesion }: { seed: number; lesion: boolean }, { signal }: CallContext) =>
     (await this.#load('cpu', signal)).phantom_png(seed, lesion);
+
+  /** The build that was chosen, for whatever else runs in this worker. */
+  chosen = (signal: AbortSignal): Promise<ClientModule> => this.#load(this.#choice.build, signal);
 
   #opened(): Client {
     if (!this.#client) throw fault('internal', 'The model is not open yet.');

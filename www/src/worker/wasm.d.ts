@@ -6,4 +6,5 @@ declare module '@wasm/*' {
   export const detect_webgpu: Glue['detect_webgpu'];
   export const phantom_png: Glue['phantom_png'];
   export const Client: Glue['Client'];
+  export const Site: Glue['Site'];
 }

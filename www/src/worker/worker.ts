@@ -7,6 +7,8 @@ import type { FromWorker, Port, ToWorker } from '../core/protocol.ts';
 import { watchRequests } from '../core/watch.ts';
 import { Engine } from './engine.ts';
 import { serve } from './serve.ts';
+import { SiteDesk } from './site-desk.ts';
+import { holdSite, Vault } from './vault.ts';
 
 /** Written by build.mjs: path and Subresource Integrity of each WASM file. */
 declare const __WASM__: Record<'cpu' | 'webgpu', { path: string; integrity: string }>;
@@ -26,10 +28,9 @@ globalThis.addEventListener('error', (event) => dead(event.message));
 globalThis.addEventListener('unhandledrejection', (event) => dead(String(event.reason?.message ?? event.reason)));
 
 watchRequests('worker', ['resource'], (sightings) => port.postMessage({ kind: 'sightings', sightings }));
-serve(
-  port,
-  new Engine({
-    cpu: { module: cpu, fetchWasm: fetchWasm('cpu') },
-    webgpu: { module: webgpu, fetchWasm: fetchWasm('webgpu') },
-  }),
-);
+const engine = new Engine({
+  cpu: { module: cpu, fetchWasm: fetchWasm('cpu') },
+  webgpu: { module: webgpu, fetchWasm: fetchWasm('webgpu') },
+});
+const desk = new SiteDesk({ module: engine.chosen, vault: new Vault(), hold: () => holdSite() });
+serve(port, { ...engine, ...desk });

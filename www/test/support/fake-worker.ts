@@ -49,11 +49,21 @@ const never = () => Promise.reject(new Error('not expected here'));
 
 /** Handlers of which a test replaces those it needs. */
 export const handlers = (some: Partial<Handlers>): Handlers => ({
-  start: async () => ({ why: 'CPU, in a test.' }),
+  start: async () => ({ build: 'cpu', why: 'CPU, in a test.' }),
   open: never,
   preview: never,
   scan: never,
   phantom: never,
+  siteRestore: async () => null,
+  siteEnrol: never,
+  siteRefresh: never,
+  siteTrust: never,
+  siteBegin: never,
+  siteAdd: never,
+  siteFinish: never,
+  siteNoise: never,
+  siteContribute: never,
+  siteForget: never,
   ...some,
 });
 

@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { bytes, clock, count, duration } from '../../core/format.ts';
-import type { Entry, Ledger, Sighting } from '../../core/ledger.ts';
+import type { Ledger, Repeated, Sighting } from '../../core/ledger.ts';
 import { NATURE } from '../labels.ts';
 import { icon } from './icons.ts';
 
@@ -11,7 +11,7 @@ const cell = (name: string, content: unknown, kind = ''): TemplateResult =>
 
 const spaced = (hex: string): string => hex.replace(/(..)(?=.)/g, '$1 ');
 
-function entryView(entry: Entry): TemplateResult {
+function entryView({ entry, times, last }: Repeated): TemplateResult {
   const nature = NATURE[entry.nature];
   const hex = entry.preview_out || (entry.nature === 'ciphertext' ? entry.preview_in : '');
   return html`
@@ -21,7 +21,7 @@ function entryView(entry: Entry): TemplateResult {
         'Request',
         html`
           <code class="path"><b>${entry.method}</b> ${entry.path}</code>
-          <span class="purpose">${entry.purpose}</span>
+          <span class="purpose">${entry.purpose}${times > 1 ? ` (${count(times)} times, last at ${clock(last)})` : nothing}</span>
           ${hex ? html`<code class="hex" aria-label="First bytes that left, in hexadecimal">${spaced(hex.slice(0, 48))} …</code>` : nothing}
         `,
         'request',
@@ -62,8 +62,11 @@ function crossCheckView(unexplained: Sighting[]): TemplateResult {
   `;
 }
 
+const OF_A_SCAN =
+  'Ciphertext is the sealed token that only this device can open; everything else is a public key or a public download.';
+
 /** The egress ledger: every request, its totals, and the browser's own account beside it. */
-export function ledgerView(ledger: Ledger, settled: boolean): TemplateResult {
+export function ledgerView(ledger: Ledger, settled: boolean, lead: string = OF_A_SCAN): TemplateResult {
   const totals = ledger.totals();
   const facts: [string, string][] = [
     ['Requests', count(totals.requests)],
@@ -72,10 +75,7 @@ export function ledgerView(ledger: Ledger, settled: boolean): TemplateResult {
     ['Came in', bytes(totals.bytesIn)],
   ];
   return html`
-    <p class="muted">
-      Every request of this element, as it happened. Ciphertext is the sealed token that only this device can open; everything else is a public
-      key or a public download.
-    </p>
+    <p class="muted">Every request of this element, as it happened. ${lead}</p>
     <dl class="facts">
       ${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
     </dl>
@@ -88,7 +88,7 @@ export function ledgerView(ledger: Ledger, settled: boolean): TemplateResult {
         </tr>
       </thead>
       <tbody role="rowgroup">
-        ${ledger.entries.map(entryView)}
+        ${ledger.folded().map(entryView)}
       </tbody>
     </table>
   `;

@@ -5,8 +5,7 @@ import { percent } from '../../core/format.ts';
 import { icon } from './icons.ts';
 
 /** A fault: what happened, what to do, and a button where trying again makes sense. */
-export function faultView(state: State, retry: () => void): TemplateResult | typeof nothing {
-  const { fault } = state;
+export function faultView({ fault }: Pick<State, 'fault'>, retry: () => void): TemplateResult | typeof nothing {
   if (!fault) return nothing;
   const calm = fault.code === 'cancelled';
   return html`
@@ -22,9 +21,9 @@ export function faultView(state: State, retry: () => void): TemplateResult | typ
   `;
 }
 
-export function noticeView(state: State): TemplateResult | typeof nothing {
-  if (!state.notice) return nothing;
-  return html`<div class="fault calm" role="status" data-code="notice">${icon('info')}<p>${state.notice}</p></div>`;
+export function noticeView({ notice }: Pick<State, 'notice'>): TemplateResult | typeof nothing {
+  if (!notice) return nothing;
+  return html`<div class="fault calm" role="status" data-code="notice">${icon('info')}<p>${notice}</p></div>`;
 }
 
 /** One line for screen readers; changes only when the phase does. */
