@@ -38,6 +38,16 @@ impl Workers {
         Ok(Place { pool: &self.pool, permit })
     }
 
+    /// Takes a place for one job of the relay's own, as soon as there is one.
+    ///
+    /// # Errors
+    /// 503 when the relay stops.
+    pub(crate) async fn wait_for_place(&self) -> Result<Place<'_>, Problem> {
+        let permit = Arc::clone(&self.places).acquire_owned().await;
+        let permit = permit.map_err(|_| Problem::busy(self.retry_after_s))?;
+        Ok(Place { pool: &self.pool, permit })
+    }
+
     /// Jobs that run or wait.
     pub(crate) fn jobs(&self) -> usize {
         self.all_places - self.places.available_permits()

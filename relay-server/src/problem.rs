@@ -36,7 +36,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
         Self { status, slug, title, detail: detail.into(), retry_after_s: None }
     }
 
@@ -117,6 +117,11 @@ impl Problem {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "budget-spent", "Query budget spent", detail).retry_after(renews_in_s)
     }
 
+    pub(crate) fn stale_card() -> Self {
+        let detail = "Another head answers for this model now; load the model card again, for its calibration has changed.";
+        Self::new(StatusCode::PRECONDITION_FAILED, "stale-card", "Model card out of date", detail)
+    }
+
     pub(crate) fn unavailable(detail: &'static str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available", detail).retry_after(30)
     }
@@ -124,6 +129,14 @@ impl Problem {
     pub(crate) fn internal() -> Self {
         let detail = "The relay failed; tell its operator the request_id.";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+    }
+}
+
+/// The cause goes to the log; the client learns that it can come back.
+impl From<sqlx::Error> for Problem {
+    fn from(error: sqlx::Error) -> Self {
+        tracing::error!(%error, "the database failed");
+        Self::unavailable("The relay's database does not answer at the moment; try again after the time in Retry-After.")
     }
 }
 
@@ -154,6 +167,9 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

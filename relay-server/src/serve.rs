@@ -23,6 +23,8 @@ use crate::http;
 use crate::state::App;
 
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(30);
+/// How late a deadline may be noticed.
+const ROUNDS_EVERY: Duration = Duration::from_secs(1);
 
 /// Opens a relay and serves it until `shutdown` resolves and the open requests are answered.
 ///
@@ -101,16 +103,19 @@ impl Relay {
         };
         let admin = admin.map(|(listener, router)| tokio::spawn(accept(listener, router, limits.clone(), stopped.clone())));
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.app)));
+        let rounds = tokio::spawn(keep_rounds(Arc::clone(&self.app)));
         let main = tokio::spawn(accept(listener, router, limits, stopped));
         shutdown.await;
         tracing::info!("stopping: open requests are being answered");
         drop(stop);
+        self.app.rounds.events.close();
         // Neither task panics or is aborted before this point, so there is nothing to learn from how they ended.
         let _ = main.await;
         if let Some(admin) = admin {
             let _ = admin.await;
         }
         housekeeping.abort();
+        rounds.abort();
         self.app.store.close().await;
         tracing::info!("stopped");
         Ok(())
@@ -122,6 +127,16 @@ async fn keep_house(app: Arc<App>) {
     loop {
         ticks.tick().await;
         app.housekeeping().await;
+    }
+}
+
+/// Goes on with the rounds that are stored, from the first moment on.
+async fn keep_rounds(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(ROUNDS_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        app.settle_all().await;
     }
 }
 

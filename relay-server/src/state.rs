@@ -13,6 +13,7 @@ use crate::error::RelayError;
 use crate::infer::Workers;
 use crate::metrics::Metrics;
 use crate::rate::RateLimiter;
+use crate::rounds::Rounds;
 use crate::sessions::Sessions;
 use crate::store::Store;
 use crate::zoo::Zoo;
@@ -29,6 +30,7 @@ pub(crate) struct App {
     pub(crate) workers: Workers,
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
+    pub(crate) rounds: Rounds,
 }
 
 impl App {
@@ -37,6 +39,7 @@ impl App {
         let zoo = Zoo::load(&config.models_dir)?;
         let store = Store::open(&config.data_dir, config.database_url.as_ref()).await?;
         let key = store.client_key().await?;
+        zoo.refresh(&store).await?;
         let limits = &config.limits;
         Ok(Self {
             identifier: Identifier::new(&key, config.trusted_proxies.clone()),
@@ -46,6 +49,7 @@ impl App {
             workers: Workers::start(&config.infer, limits.retry_after_s)?,
             in_flight: Arc::new(Semaphore::new(limits.in_flight)),
             metrics: Metrics::new()?,
+            rounds: Rounds::open(&config.federation, &config.data_dir)?,
             zoo,
             store,
             config,
@@ -65,10 +69,18 @@ impl App {
         reasons
     }
 
+    /// Serves the heads that the store says; one that cannot be read now is tried again with the next housekeeping.
+    pub(crate) async fn refresh_heads(&self) {
+        if let Err(error) = self.zoo.refresh(&self.store).await {
+            tracing::error!(%error, "the active heads cannot be read");
+        }
+    }
+
     /// What has to be done now and then.
     pub(crate) async fn housekeeping(&self) {
         self.sessions.sweep(Instant::now());
         self.metrics.upkeep();
         self.budget.prune(&self.store).await;
+        self.refresh_heads().await;
     }
 }

@@ -2,25 +2,56 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::body::Bytes;
 use models::pack::sha256_hex;
-use models::{ModelCard, RelayPack};
+use models::{ModelCard, QuantisedHead, RelayPack};
 
 use crate::answer::{Head, PARAMETERS};
 use crate::error::RelayError;
+use crate::store::{Store, StoredHead};
 
 /// The relay's own part of a pack, which no address gives out.
 const HEAD_FILE: &str = "head.safetensors";
 
-/// A loaded pack: the public part as bytes, the head ready to compute.
+/// A loaded pack: the public part as bytes, and the head that answers now.
 pub(crate) struct Model {
+    /// The card of the pack, which belongs to its own head.
+    pub(crate) shipped: ModelCard,
+    pub(crate) encoder_bytes: Bytes,
+    first: Arc<Served>,
+    active: RwLock<Arc<Served>>,
+}
+
+/// A head with the card that calibrates it. A request takes both from one of these, so they always belong together.
+pub(crate) struct Served {
+    /// 0 is the head that the pack ships; rounds make further ones.
+    pub(crate) version: u32,
     pub(crate) card: ModelCard,
     pub(crate) card_bytes: Bytes,
     pub(crate) card_sha256: String,
-    pub(crate) encoder_bytes: Bytes,
     pub(crate) head: Head,
+}
+
+impl Served {
+    fn derive(version: u32, card: ModelCard, card_bytes: Vec<u8>, head: &QuantisedHead) -> Result<Self, String> {
+        let head = Head::derive(head)?;
+        Ok(Self { version, card_sha256: sha256_hex(&card_bytes), card_bytes: card_bytes.into(), card, head })
+    }
+
+    /// A head that a round made.
+    ///
+    /// # Errors
+    /// A sentence where it is damaged or belongs to another encoder than the pack's.
+    pub(crate) fn restore(model: &Model, stored: &StoredHead) -> Result<Self, String> {
+        let card = ModelCard::from_json(stored.card.as_bytes()).map_err(|error| error.to_string())?;
+        if card.encoder.sha256 != model.shipped.encoder.sha256 {
+            return Err("it was learned with another encoder than the pack's".to_owned());
+        }
+        let head = QuantisedHead::from_safetensors(&stored.head).map_err(|error| error.to_string())?;
+        Self::derive(stored.version, card, stored.card.clone().into_bytes(), &head)
+    }
 }
 
 impl Model {
@@ -32,28 +63,55 @@ impl Model {
         if pack.card.he_parameters != PARAMETERS.name() {
             return Err(format!("its card asks for {}; this relay has {}", pack.card.he_parameters, PARAMETERS.name()));
         }
+        let first = Arc::new(Served::derive(0, pack.card.clone(), pack.card_bytes, &pack.head)?);
         Ok(Self {
-            head: Head::derive(&pack.head)?,
-            card_sha256: sha256_hex(&pack.card_bytes),
-            card_bytes: pack.card_bytes.into(),
+            shipped: pack.card,
             encoder_bytes: pack.encoder_bytes.into(),
-            card: pack.card,
+            active: RwLock::new(Arc::clone(&first)),
+            first,
         })
     }
 
     pub(crate) fn id(&self) -> &str {
-        &self.card.id
+        &self.shipped.id
     }
 
     /// What makes the encoder's address change with its content.
     pub(crate) fn encoder_version(&self) -> &str {
         // The card was checked to hold 64 digits.
-        self.card.encoder.sha256.get(..16).unwrap_or_default()
+        self.shipped.encoder.sha256.get(..16).unwrap_or_default()
+    }
+
+    /// The head that the pack ships.
+    pub(crate) fn first(&self) -> Arc<Served> {
+        Arc::clone(&self.first)
+    }
+
+    /// The head that answers now, with its card.
+    pub(crate) fn served(&self) -> Arc<Served> {
+        Arc::clone(&self.active.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Lets a head answer from now on.
+    fn serve(&self, head: Arc<Served>) {
+        tracing::info!(model = self.id(), head = head.version, "another head answers");
+        *self.active.write().unwrap_or_else(PoisonError::into_inner) = head;
+    }
+
+    /// Lets a head that a round made answer; the one before goes on where it cannot be used.
+    fn serve_stored(&self, stored: &StoredHead) {
+        match Served::restore(self, stored) {
+            Ok(served) => self.serve(Arc::new(served)),
+            Err(reason) => tracing::error!(model = self.id(), head = stored.version, reason, "a published head cannot be used"),
+        }
     }
 }
 
 /// All packs by name.
-pub(crate) struct Zoo(BTreeMap<String, Arc<Model>>);
+pub(crate) struct Zoo {
+    models: BTreeMap<String, Arc<Model>>,
+    turn: tokio::sync::Mutex<()>,
+}
 
 impl Zoo {
     /// Loads every folder in `dir` that holds a `card.json`. A folder that does not exist is an empty zoo.
@@ -65,7 +123,7 @@ impl Zoo {
         for path in folders(dir)? {
             let refuse = |reason: String| RelayError::Pack { path: path.clone(), reason };
             let model = Model::load(&path).map_err(refuse)?;
-            tracing::info!(model = model.id(), version = model.card.version, "model pack loaded");
+            tracing::info!(model = model.id(), version = model.shipped.version, "model pack loaded");
             if models.insert(model.id().to_owned(), Arc::new(model)).is_some() {
                 return Err(refuse("another pack has the same id; rename one of them".to_owned()));
             }
@@ -73,19 +131,36 @@ impl Zoo {
         if models.is_empty() {
             tracing::warn!(dir = %dir.display(), "no model pack found; the relay starts but is not ready");
         }
-        Ok(Self(models))
+        Ok(Self { models, turn: tokio::sync::Mutex::default() })
+    }
+
+    /// Lets those heads answer that are active in the store.
+    pub(crate) async fn refresh(&self, store: &Store) -> Result<(), sqlx::Error> {
+        // One at a time, so that what was read first is never served last.
+        let _alone = self.turn.lock().await;
+        for model in self.models.values() {
+            let active = store.active_head(model.id()).await?;
+            if active == model.served().version {
+                continue;
+            }
+            match store.heads(model.id()).await?.iter().find(|stored| stored.version == active) {
+                Some(stored) => model.serve_stored(stored),
+                None => model.serve(model.first()),
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<Arc<Model>> {
-        self.0.get(id).cloned()
+        self.models.get(id).cloned()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Model> {
-        self.0.values().map(Arc::as_ref)
+        self.models.values().map(Arc::as_ref)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.models.is_empty()
     }
 }
 

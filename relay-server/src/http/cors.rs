@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::{BUDGET_LEFT, REQUEST_ID};
+use super::{BUDGET_LEFT, CARD, REQUEST_ID};
 use crate::config::Cors;
 
 /// The allow-list as a layer; nothing where the list is empty, which leaves the relay to its own origin.
@@ -17,10 +17,17 @@ pub(super) fn layer(config: &Cors) -> Option<CorsLayer> {
     let origins = config.allow_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
     let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
-        .allow_methods([Method::GET, Method::HEAD, Method::POST])
-        .allow_headers([header::CONTENT_TYPE, header::IF_NONE_MATCH, HeaderName::from_static(REQUEST_ID)])
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            HeaderName::from_static(REQUEST_ID),
+        ])
         .expose_headers([
             HeaderName::from_static(BUDGET_LEFT),
+            HeaderName::from_static(CARD),
             HeaderName::from_static(REQUEST_ID),
             header::RETRY_AFTER,
             header::ETAG,

@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use wire::{InferRequest, Kind, SessionKey};
 
-use super::BUDGET_LEFT;
+use super::{BUDGET_LEFT, CARD};
 use super::body::WireBody;
 use crate::answer::{PARAMETERS, prepare};
 use crate::client::ClientId;
 use crate::problem::{Problem, ProblemBody};
 use crate::state::App;
-use crate::zoo::Model;
+use crate::zoo::{Model, Served};
 
 const SESSION_LIMIT: usize = wire::limits::HEADER_BYTES + Kind::SessionKey.max_payload_bytes();
 const INFER_LIMIT: usize = wire::limits::HEADER_BYTES + Kind::InferRequest.max_payload_bytes();
@@ -80,7 +80,8 @@ pub(super) struct FileVersion {
 
 impl From<&Model> for ModelEntry {
     fn from(model: &Model) -> Self {
-        let (id, card) = (model.id(), &model.card);
+        let (id, served) = (model.id(), model.served());
+        let card = &served.card;
         let class = |class: &models::card::Class| ClassEntry { id: class.id.clone(), label: class.label.clone() };
         Self {
             id: id.to_owned(),
@@ -99,7 +100,7 @@ impl From<&Model> for ModelEntry {
 }
 
 /// The model that a path names.
-pub(super) struct Named(Arc<Model>);
+pub(super) struct Named(pub(super) Arc<Model>);
 
 impl FromRequestParts<Arc<App>> for Named {
     type Rejection = Problem;
@@ -118,20 +119,37 @@ pub(super) async fn list_models(State(app): State<Arc<App>>) -> impl IntoRespons
     ([(header::CACHE_CONTROL, "no-cache")], Json(list))
 }
 
-/// The card of a model.
+/// The version of a head in the address of its card.
+#[derive(Deserialize, IntoParams)]
+pub(super) struct HeadVersion {
+    /// Number of the head; without it the card of the head that answers now.
+    head: Option<u32>,
+}
+
+/// The card of a model, whose calibration belongs to the head that answers now, or to the one asked for.
 #[utoipa::path(
     get,
     path = "/v1/models/{id}/card.json",
     tag = "models",
-    params(("id" = String, Path, description = "Name of the model")),
+    params(("id" = String, Path, description = "Name of the model"), HeadVersion),
     responses(
         (status = 200, description = "The model card", content_type = "application/json"),
         (status = 304, description = "The card that the client has is current"),
         (status = 404, body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn card(Named(model): Named, headers: HeaderMap) -> Response {
-    file(&headers, &model.card_sha256, "no-cache", "application/json", &model.card_bytes)
+pub(super) async fn card(
+    State(app): State<Arc<App>>,
+    Named(model): Named,
+    version: Result<Query<HeadVersion>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let version = version.map_err(|_| Problem::unknown_version())?.0.head;
+    let served = match version {
+        Some(version) => app.head_version(&model, version).await?,
+        None => model.served(),
+    };
+    Ok(file(&headers, &served.card_sha256, "no-cache", "application/json", &served.card_bytes))
 }
 
 /// The encoder of a model. The head has no address.
@@ -153,7 +171,7 @@ pub(super) async fn encoder(
 ) -> Response {
     let current = version.is_ok_and(|Query(version)| version.v.as_deref() == Some(model.encoder_version()));
     let caching = if current { "public, max-age=31536000, immutable" } else { "no-cache" };
-    file(&headers, &model.card.encoder.sha256, caching, "application/octet-stream", &model.encoder_bytes)
+    file(&headers, &model.shipped.encoder.sha256, caching, "application/octet-stream", &model.encoder_bytes)
 }
 
 /// Makes a session from a client's public key (a `session key` message of the wire protocol).
@@ -183,7 +201,8 @@ pub(super) async fn make_session(
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(entry)))
 }
 
-/// Answers a sealed token (an `infer request` message) with encrypted logits (an `infer answer` message).
+/// Answers a sealed token (an `infer request` message) with encrypted logits (an `infer answer` message). With `If-Match`, only by the
+/// head whose card has this entity tag: a client that holds an older card is told so (412) before anything is counted.
 #[utoipa::path(
     post,
     path = "/v1/models/{id}/infer",
@@ -195,7 +214,10 @@ pub(super) async fn make_session(
             status = 200,
             description = "Encrypted logits",
             content_type = "application/vnd.veilsight.v1",
-            headers(("x-veilsight-budget-left" = u32, description = "Answers left to this client in the window")),
+            headers(
+                ("x-veilsight-budget-left" = u32, description = "Answers left to this client in the window"),
+                ("x-veilsight-card" = String, description = "SHA-256 of the card whose calibration belongs to this answer"),
+            ),
         ),
         (status = "4XX", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, body = ProblemBody, content_type = "application/problem+json"),
@@ -205,33 +227,46 @@ pub(super) async fn infer(
     State(app): State<Arc<App>>,
     Extension(client): Extension<ClientId>,
     Named(model): Named,
+    headers: HeaderMap,
     WireBody(bytes): WireBody<INFER_LIMIT>,
 ) -> Result<Response, Problem> {
     let request = InferRequest::decode(&bytes)?;
-    if *request.encoder() != model.card.encoder_tag() {
+    if *request.encoder() != model.shipped.encoder_tag() {
         return Err(Problem::wrong_encoder());
     }
-    let token = model.head.token(&request)?;
+    // One head for the whole request, whatever is published meanwhile.
+    let served = model.served();
+    check_card(&headers, &served)?;
+    let token = served.head.token(&request)?;
     let key = app.sessions.get(request.session(), Instant::now()).ok_or_else(Problem::unknown_session)?;
     // First the place, then the charge: a refusal for load costs the client nothing.
     let place = app.workers.place()?;
     let left = app.budget.charge(&app.store, client, model.id()).await?;
-    let named = Arc::clone(&model);
+    let answering = Arc::clone(&served);
     let job = move || {
         let start = Instant::now();
-        (named.head.make_answer(&token, &key), start.elapsed())
+        (answering.head.make_answer(&token, &key), start.elapsed())
     };
     let (answer, elapsed) = place.run(job).await?;
     app.metrics.inferred(model.id(), elapsed);
-    Ok(sealed(answer?, left))
+    Ok(sealed(answer?, &served, left))
 }
 
-fn sealed(answer: Vec<u8>, left: Option<u32>) -> Response {
+fn check_card(headers: &HeaderMap, served: &Served) -> Result<(), Problem> {
+    let Some(wanted) = headers.get(header::IF_MATCH) else { return Ok(()) };
+    let mut wanted = wanted.to_str().unwrap_or_default().split(',').map(|tag| tag.trim().trim_matches('"'));
+    if wanted.any(|tag| tag == "*" || tag == served.card_sha256) { Ok(()) } else { Err(Problem::stale_card()) }
+}
+
+fn sealed(answer: Vec<u8>, served: &Served, left: Option<u32>) -> Response {
     let fixed = [
         (header::CONTENT_TYPE, HeaderValue::from_static(wire::MEDIA_TYPE)),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     let mut response = (fixed, answer).into_response();
+    if let Ok(card) = HeaderValue::from_str(&served.card_sha256) {
+        response.headers_mut().insert(CARD, card);
+    }
     if let Some(left) = left {
         response.headers_mut().insert(BUDGET_LEFT, HeaderValue::from(left));
     }

@@ -31,9 +31,9 @@ pub(super) async fn in_time(State(app): State<Arc<App>>, request: Request, next:
     }
 }
 
-/// Tells who sends a POST, and answers 429 when that client sends too many. Handlers find the client as an extension.
+/// Tells who sends a POST or PUT, and answers 429 when that client sends too many. Handlers find the client as an extension.
 pub(super) async fn identified(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    if request.method() != Method::POST {
+    if !matches!(*request.method(), Method::POST | Method::PUT) {
         return next.run(request).await;
     }
     // Only a router that is called without a connection has no peer.

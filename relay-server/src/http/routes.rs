@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use super::openapi::Description;
 use super::ops::Document;
-use super::{cors, handlers, headers, limits, observe, ops, static_files};
+use super::{consortia, cors, handlers, headers, limits, observe, ops, rounds, static_files, versions};
 use crate::problem::Problem;
 use crate::state::App;
 
@@ -23,7 +23,10 @@ pub(crate) fn router(app: &Arc<App>, extra: Router) -> Router {
     let (api, mut document) = OpenApiRouter::with_openapi(Description::openapi()).merge(api()).split_for_parts();
     let (ops, operation) = operation(app.config.admin_listen.is_none()).split_for_parts();
     document.merge(operation);
-    let api = limited(app, api.with_state(Arc::clone(app)).merge(extra));
+    let (uploads, described) = uploads().split_for_parts();
+    document.merge(described);
+    let api = in_time(app, api.with_state(Arc::clone(app)).merge(extra)).merge(uploads.with_state(Arc::clone(app)));
+    let api = limited(app, api);
     let router = api.merge(ops.with_state(Arc::clone(app))).layer(Extension(text(&document)));
     let router = match &app.config.www_dir {
         Some(dir) => static_files::serve(router, dir),
@@ -46,6 +49,29 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(handlers::encoder))
         .routes(routes!(handlers::make_session))
         .routes(routes!(handlers::infer))
+        .routes(routes!(versions::list))
+        .routes(routes!(versions::activate))
+        .routes(routes!(consortia::found))
+        .routes(routes!(consortia::list))
+        .routes(routes!(consortia::one))
+        .routes(routes!(consortia::invite))
+        .routes(routes!(consortia::enrol))
+        .routes(routes!(consortia::audit))
+        .routes(routes!(rounds::begin))
+        .routes(routes!(rounds::list))
+        .routes(routes!(rounds::one))
+        .routes(routes!(rounds::close))
+        .routes(routes!(rounds::delivery))
+        .routes(routes!(rounds::confirm))
+        .routes(routes!(rounds::certificate))
+        .routes(routes!(rounds::answer))
+        .routes(routes!(rounds::result))
+        .routes(routes!(rounds::events))
+}
+
+/// What may take longer than other requests, and bounds its own time.
+fn uploads() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(rounds::contribute))
 }
 
 fn operation(with_metrics: bool) -> OpenApiRouter<Arc<App>> {
@@ -53,10 +79,13 @@ fn operation(with_metrics: bool) -> OpenApiRouter<Arc<App>> {
     if with_metrics { router.routes(routes!(ops::metrics)) } else { router }
 }
 
+fn in_time(app: &Arc<App>, router: Router) -> Router {
+    router.layer(from_fn_with_state(Arc::clone(app), limits::in_time))
+}
+
 /// The layer named last is passed first.
 fn limited(app: &Arc<App>, router: Router) -> Router {
     router
-        .layer(from_fn_with_state(Arc::clone(app), limits::in_time))
         .layer(from_fn_with_state(Arc::clone(app), limits::in_flight))
         .layer(from_fn_with_state(Arc::clone(app), limits::identified))
 }

@@ -84,7 +84,7 @@ impl Store {
     }
 }
 
-fn founding(row: &AnyRow) -> Result<NewConsortium, sqlx::Error> {
+pub(super) fn founding(row: &AnyRow) -> Result<NewConsortium, sqlx::Error> {
     let text: String = row.try_get(0)?;
     serde_json::from_str(&text).map_err(|error| damaged("founding", error))
 }
@@ -94,7 +94,7 @@ fn registered(row: &AnyRow) -> Result<Registered, sqlx::Error> {
     Ok(Registered { index, name: row.try_get(1)?, identity: row.try_get(2)? })
 }
 
-pub(super) fn index(value: Option<i64>) -> Result<Option<u16>, sqlx::Error> {
+fn index(value: Option<i64>) -> Result<Option<u16>, sqlx::Error> {
     value.map(|value| u16::try_from(value).map_err(|error| damaged("index of a site", error))).transpose()
 }
 

@@ -18,21 +18,21 @@ pub(crate) struct StoredHead {
 }
 
 impl Store {
-    /// Keeps a head as the model's next version and makes it the active one; gives its number.
+    /// Keeps a head as the model's next version and makes it the active one; gives it as it is kept.
     pub(crate) async fn publish(
         change: &mut Change,
         model: &str,
         round: &RoundId,
         card: impl FnOnce(u32) -> Result<String, sqlx::Error>,
         head: &[u8],
-    ) -> Result<(u32, String), sqlx::Error> {
+    ) -> Result<StoredHead, sqlx::Error> {
         let row = sqlx::query("SELECT COALESCE(MAX(version), 0) + 1 FROM head_version WHERE model = $1")
             .bind(model)
             .fetch_one(&mut **change)
             .await?;
         let version: i64 = row.try_get(0)?;
         let number = u32::try_from(version).map_err(|error| damaged("version", error))?;
-        let card = card(number)?;
+        let (card, made_at) = (card(number)?, unix_now());
         sqlx::query(
             "INSERT INTO head_version (model, version, consortium, round, made_at, card, head) VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
@@ -40,13 +40,13 @@ impl Store {
         .bind(version)
         .bind(&round.consortium)
         .bind(round.stored_number())
-        .bind(unix_now())
+        .bind(made_at)
         .bind(&card)
         .bind(head)
         .execute(&mut **change)
         .await?;
         Self::set_active(change, model, number).await?;
-        Ok((number, card))
+        Ok(StoredHead { version: number, round: round.clone(), made_at, card, head: head.to_vec() })
     }
 
     /// Makes a version the one that answers; after a restart too.

@@ -1,9 +1,9 @@
 //! Invitations: each is taken up once, or ends.
 
-use federation::api::Role;
+use federation::api::{NewConsortium, Role};
 use sqlx::Row;
 
-use super::consortia::{role, role_name};
+use super::consortia::{founding, role, role_name};
 use super::{Change, Store, unix_now};
 use crate::tokens::TokenHash;
 
@@ -86,14 +86,17 @@ impl Store {
         Ok(())
     }
 
-    /// The identities in a roster, by index, seen from within a change that has locked the consortium.
-    pub(crate) async fn roster(change: &mut Change, consortium: &str) -> Result<Vec<Vec<u8>>, sqlx::Error> {
-        // Appending to the audit log locks the consortium's row as well; this does so before anything is read.
-        sqlx::query("UPDATE consortium SET audit_length = audit_length WHERE id = $1").bind(consortium).execute(&mut **change).await?;
+    /// A founding and the identities in its roster by index, from within a change that locks both until it ends.
+    pub(crate) async fn roster(change: &mut Change, consortium: &str) -> Result<(NewConsortium, Vec<Vec<u8>>), sqlx::Error> {
+        let row = sqlx::query("UPDATE consortium SET audit_length = audit_length WHERE id = $1 RETURNING founding")
+            .bind(consortium)
+            .fetch_one(&mut **change)
+            .await?;
         let rows = sqlx::query("SELECT identity FROM participant WHERE consortium = $1 AND site IS NOT NULL ORDER BY site")
             .bind(consortium)
             .fetch_all(&mut **change)
             .await?;
-        rows.iter().map(|row| row.try_get(0)).collect()
+        let identities: Result<_, _> = rows.iter().map(|row| row.try_get(0)).collect();
+        Ok((founding(&row)?, identities?))
     }
 }

@@ -14,11 +14,11 @@ mod url;
 
 pub(crate) use audit::Happening;
 pub(crate) use budget::Account;
-pub(crate) use consortia::{Founded, Participant, Registered};
+pub(crate) use consortia::{Founded, Registered};
 pub(crate) use heads::StoredHead;
 pub(crate) use invitations::{Invited, TakenUp};
 pub(crate) use messages::{Kind, RoundId, Stored, WHOLE_ROUND};
-pub(crate) use rounds::{RoundRow, Step, Stepped};
+pub(crate) use rounds::{RoundRow, Step, Stepped, state_name};
 pub use url::DatabaseUrl;
 
 use std::path::Path;
