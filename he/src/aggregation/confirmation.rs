@@ -107,7 +107,7 @@ impl Certificate {
         let mut sorted: Vec<&Confirmation> = confirmations.iter().collect();
         sorted.sort_by_key(|confirmation| confirmation.member);
         let signatures = sorted.iter().map(|confirmation| (confirmation.member, confirmation.signature)).collect();
-        let certificate = Self { set: *set.digest(), signatures };
+        let mut certificate = Self { set: *set.digest(), signatures };
         certificate.check_members(consortium)?;
         for (i, entry) in set.entries.iter().enumerate() {
             let points = sorted.iter().map(|from| (from.member, &from.checks[i * CHECKS..(i + 1) * CHECKS])).collect();
@@ -116,10 +116,12 @@ impl Certificate {
                 return Err(HeError::BadShare { site: entry.site, members: word.outliers(consortium.rules()) });
             }
         }
+        // A quorum is all that a member looks for.
+        certificate.signatures.truncate(consortium.rules().quorum().into());
         Ok(certificate)
     }
 
-    /// The members that signed.
+    /// The members whose signatures it carries: a quorum.
     pub fn members(&self) -> Vec<u16> {
         self.signatures.iter().map(|(member, _)| *member).collect()
     }

@@ -13,19 +13,18 @@ use crate::packing::{pack, unpack};
 pub(crate) struct Entry {
     pub site: u16,
     pub ephemeral: PublicKey,
-    pub bodies: Hash,
-    pub shares: Hash,
+    /// Of the sealed shares and the bodies.
+    pub content: Hash,
     pub signature: [u8; SIGNATURE_BYTES],
 }
 
 impl Entry {
-    pub const BYTES: usize = 2 + 3 * 32 + SIGNATURE_BYTES;
+    pub const BYTES: usize = 2 + 2 * 32 + SIGNATURE_BYTES;
 
     pub fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.site.to_le_bytes());
         bytes.extend_from_slice(self.ephemeral.as_bytes());
-        bytes.extend_from_slice(&self.bodies);
-        bytes.extend_from_slice(&self.shares);
+        bytes.extend_from_slice(&self.content);
         bytes.extend_from_slice(&self.signature);
     }
 
@@ -33,21 +32,20 @@ impl Entry {
         Ok(Self {
             site: reader.u16()?,
             ephemeral: PublicKey::from(reader.array::<32>()?),
-            bodies: reader.array()?,
-            shares: reader.array()?,
+            content: reader.array()?,
             signature: reader.array()?,
         })
     }
 
-    /// Names the contribution within its sealed shares: everything but the shares themselves.
+    /// Names the contribution within its sealed shares. The ephemeral key is drawn afresh, so no two contributions have one name.
     pub fn derive_id(&self, round: &Round) -> Hash {
-        let parts: [&[u8]; 4] = [round.digest(), &self.site.to_le_bytes(), self.ephemeral.as_bytes(), &self.bodies];
+        let parts: [&[u8]; 3] = [round.digest(), &self.site.to_le_bytes(), self.ephemeral.as_bytes()];
         derive_hash("veilsight contribution v1", &parts)
     }
 
     /// What the site signs.
     pub fn derive_signed(&self, round: &Round) -> Hash {
-        derive_hash("veilsight contribution signature v1", &[&self.derive_id(round), &self.shares])
+        derive_hash("veilsight contribution signature v1", &[&self.derive_id(round), &self.content])
     }
 
     pub fn verify(&self, consortium: &Consortium, round: &Round) -> Result<(), HeError> {
@@ -104,7 +102,7 @@ impl Contribution {
         let bodies = unpack_bodies(round, packed)?;
         let signature = reader.array()?;
         reader.finish()?;
-        let entry = Entry { site, ephemeral, bodies: hash_bodies(packed), shares: hash_shares(&shares), signature };
+        let entry = Entry { site, ephemeral, content: hash_content(&shares, packed), signature };
         entry.verify(consortium, round)?;
         Ok(Self { entry, shares, bodies, bytes: bytes.to_vec() })
     }
@@ -130,11 +128,8 @@ fn unpack_bodies(round: &Round, packed: &[u8]) -> Result<Vec<u64>, HeError> {
     unpack("a contribution", packed, count, round.parameters().modulus_log2)
 }
 
-pub(crate) fn hash_bodies(packed: &[u8]) -> Hash {
-    derive_hash("veilsight bodies v1", &[packed])
-}
-
-pub(crate) fn hash_shares(shares: &[Vec<u8>]) -> Hash {
-    let parts: Vec<&[u8]> = shares.iter().map(|share| &share[..]).collect();
-    derive_hash("veilsight shares v1", &parts)
+/// SHA-256 of the sealed shares and the packed bodies.
+pub(crate) fn hash_content(shares: &[Vec<u8>], packed: &[u8]) -> Hash {
+    let parts: Vec<&[u8]> = shares.iter().map(|share| &share[..]).chain([packed]).collect();
+    derive_hash("veilsight content v1", &parts)
 }

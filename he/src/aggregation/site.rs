@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::cipher::{make_bodies, make_key};
 use super::consortium::{Consortium, Round};
-use super::contribution::{Contribution, Entry, hash_bodies, hash_shares, pack_bodies};
+use super::contribution::{Contribution, Entry, hash_content, pack_bodies};
 use super::identity::{IdentityKey, SIGNATURE_BYTES};
 use super::sealed_share::Passage;
 use super::sharing::{Dealt, make_shares};
@@ -45,8 +45,7 @@ pub(crate) fn make_sealed(
     fill(seed.as_mut_slice())?;
     let ephemeral = StaticSecret::from(*seed);
     let public = PublicKey::from(&ephemeral);
-    let unsigned =
-        Entry { site, ephemeral: public, bodies: hash_bodies(&packed), shares: [0; 32], signature: [0; SIGNATURE_BYTES] };
+    let unsigned = Entry { site, ephemeral: public, content: [0; 32], signature: [0; SIGNATURE_BYTES] };
     let id = unsigned.derive_id(round);
     let own = consortium.identity(site)?.exchange();
     let seal = |(member_index, dealt)| {
@@ -55,7 +54,7 @@ pub(crate) fn make_sealed(
         passage.derive_sealed(&ephemeral, key.exchange(), dealt)
     };
     let shares = (0..).zip(dealt).map(seal).collect::<Result<Vec<_>, _>>()?;
-    let entry = Entry { shares: hash_shares(&shares), ..unsigned };
+    let entry = Entry { content: hash_content(&shares, &packed), ..unsigned };
     let entry = Entry { signature: key.sign(&entry.derive_signed(round)), ..entry };
     Ok(Contribution::assemble(round, entry, shares, bodies))
 }

@@ -104,7 +104,7 @@ fn too_small_a_cohort_is_never_a_set() {
 
     // A relay that cuts a set down by hand: two of three entries.
     let bytes = closed(&party, &[0, 1, 2]).set.to_bytes(&party.round);
-    let mut cut = bytes[..12 + 2 * 162].to_vec();
+    let mut cut = bytes[..12 + 2 * 130].to_vec();
     cut[10] = 2;
     let refused = Set::from_bytes(&party.consortium, &party.round, &cut).unwrap_err();
     assert_eq!(refused, HeError::SmallCohort { found: 2, least: 3 });

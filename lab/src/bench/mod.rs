@@ -1,5 +1,6 @@
 //! `lab bench`: our own code beside its peers, in the same run on the same machine.
 
+mod aggregate;
 mod encode;
 mod infer;
 mod peers;
@@ -14,6 +15,8 @@ use clap::Subcommand;
 pub enum Bench {
     /// Sealing 768 values, natively and in WebAssembly, beside TenSEAL and node-seal.
     Seal(seal::Seal),
+    /// Sums of encrypted vectors, beside TenSEAL's CKKS under one shared key.
+    Aggregate(aggregate::Aggregate),
     /// Encrypted inferences over HTTP, beside an empty handler.
     Infer(infer::Infer),
     /// Encoders in Chromium, beside onnxruntime-web with the same weights.
@@ -28,6 +31,7 @@ impl Bench {
     pub fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Seal(bench) => bench.run(),
+            Self::Aggregate(bench) => bench.run(),
             Self::Infer(bench) => bench.run(),
             Self::Encode(bench) => bench.run(),
         }
