@@ -4,8 +4,14 @@
 
 mod common;
 mod config;
+mod consortia;
+mod heads;
 mod inference;
+mod kill;
 mod load;
 mod page;
+mod postgres;
 mod privacy;
 mod random;
+mod rounds;
+mod sites;

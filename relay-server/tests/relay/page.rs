@@ -158,7 +158,7 @@ async fn operations(server: &Server, document: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {
-            let url = server.url(&path.replace("{id}", MODEL));
+            let url = server.url(&path.replace("{id}", MODEL).replace("{number}", "1"));
             let request = server.http.request(method.to_uppercase().parse().unwrap(), url);
             let status = request.send().await.unwrap().status().as_u16();
             assert!(!matches!(status, 404 | 405 | 500), "{method} {path} is described and answers {status}");
@@ -179,11 +179,30 @@ async fn the_description_has_every_route_and_no_other() {
         "get /metrics",
         "get /openapi.json",
         "get /readyz",
+        "get /v1/consortia",
+        "get /v1/consortia/{id}",
+        "get /v1/consortia/{id}/audit",
+        "get /v1/consortia/{id}/events",
+        "get /v1/consortia/{id}/rounds",
+        "get /v1/consortia/{id}/rounds/{number}",
+        "get /v1/consortia/{id}/rounds/{number}/certificate",
+        "get /v1/consortia/{id}/rounds/{number}/delivery",
+        "get /v1/consortia/{id}/rounds/{number}/result",
         "get /v1/models",
         "get /v1/models/{id}/card.json",
         "get /v1/models/{id}/encoder.safetensors",
+        "get /v1/models/{id}/versions",
+        "post /v1/consortia",
+        "post /v1/consortia/{id}/invitations",
+        "post /v1/consortia/{id}/rounds",
+        "post /v1/consortia/{id}/rounds/{number}/answer",
+        "post /v1/consortia/{id}/rounds/{number}/close",
+        "post /v1/consortia/{id}/rounds/{number}/confirmation",
+        "post /v1/enrolments",
         "post /v1/models/{id}/infer",
         "post /v1/sessions",
+        "put /v1/consortia/{id}/rounds/{number}/contribution",
+        "put /v1/models/{id}/active",
     ];
     assert_eq!(operations(&server, &document).await, routes.map(str::to_owned).into());
     // A route is made by `routes!`, which takes its path from the description; `.route(` would go round it.
