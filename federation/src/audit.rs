@@ -163,7 +163,9 @@ pub enum AuditError {
     #[error("The log is empty; export it again with GET /v1/consortia/…/audit.")]
     Empty,
     /// A line is no entry.
-    #[error("Line {line} is no entry of an audit log ({reason}); export the log again, and if it says the same, treat it as tampered with.")]
+    #[error(
+        "Line {line} is no entry of an audit log ({reason}); export the log again, and if it says the same, treat it as tampered with."
+    )]
     NoEntry {
         /// The line, from 1.
         line: u64,
@@ -177,7 +179,9 @@ pub enum AuditError {
         line: u64,
     },
     /// A line does not follow the one before.
-    #[error("Line {line} does not follow the line before it: lines are missing, moved or put in. Compare with a site's own copy of the log.")]
+    #[error(
+        "Line {line} does not follow the line before it: lines are missing, moved or put in. Compare with a site's own copy of the log."
+    )]
     Broken {
         /// The line, from 1.
         line: u64,

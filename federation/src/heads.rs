@@ -10,6 +10,9 @@ use crate::{FederationError, statistics::Statistics};
 /// Largest absolute integer weight, as encrypted inference takes it.
 pub const WEIGHT_LIMIT: i16 = 255;
 
+/// Shrinkage that published heads use. Chosen once on validation images; a round has none to choose with.
+pub const SHRINKAGE: f64 = 0.01;
+
 /// A linear head on quantised tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Head {

@@ -140,7 +140,7 @@ impl Noise {
         }
         let parts = [shares.counts, shares.sums, shares.moments];
         let sum: f64 = parts.iter().sum();
-        if parts.iter().any(|share| !(*share > 0.0)) || (sum - 1.0).abs() > 1e-9 {
+        if !parts.iter().all(|share| *share > 0.0) || (sum - 1.0).abs() > 1e-9 {
             return refuse("the sum of the noise's shares", sum, "1, none of them zero");
         }
         if honest == 0 {

@@ -27,7 +27,7 @@ impl Stream {
 fn clouds(count: usize, seed: u64) -> Vec<(usize, Vec<i16>)> {
     let mut stream = Stream(seed);
     let mut image = |i: usize| {
-        let class = usize::from(i % 4 != 0);
+        let class = usize::from(!i.is_multiple_of(4));
         let x = 20.0 * stream.normal() + if class == 1 { 60.0 } else { 0.0 };
         (class, [x, 40.0 * stream.normal()].map(|v| v.round().clamp(-255.0, 255.0) as i16).to_vec())
     };

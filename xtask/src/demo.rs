@@ -1,6 +1,7 @@
 //! `cargo demo`: the whole product on this machine.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
@@ -8,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::steps::{command, run};
-use crate::{browser_build, page_build, root, target, tools};
+use crate::{browser_build, consortium, page_build, root, target, tools};
 
 /// Build everything and run the product on this machine.
 #[derive(Args)]
@@ -25,6 +26,9 @@ pub struct Demo {
     /// Build the relay with the development profile, which is optimised too and shared with `cargo verify` (the default).
     #[arg(long)]
     debug: bool,
+    /// Also found a consortium of so many sites (3 to 63) for the model `brain-mri`, and print their invitations.
+    #[arg(long)]
+    sites: Option<u16>,
 }
 
 impl Demo {
@@ -45,13 +49,49 @@ impl Demo {
     fn serve(&self, relay: PathBuf) -> Result<()> {
         let data = root().join(&self.data_dir);
         fs::create_dir_all(&data).with_context(|| format!("the data folder {} cannot be made", data.display()))?;
+        let admin = Administrator::load_or_make(&relay, &data)?;
         let mut command = command(&relay.to_string_lossy(), &["--listen", &format!("127.0.0.1:{}", self.port)]);
-        command.arg("--data-dir").arg(data);
+        command.arg("--data-dir").arg(&data);
         command.arg("--www").arg(root().join("www/dist"));
         command.arg("--models").arg(root().join("models/zoo"));
+        command.env("VEILSIGHT_RELAY_FEDERATION__ADMIN_TOKEN_SHA256", &admin.sha256);
         println!("Open http://127.0.0.1:{} in a browser; stop with Ctrl-C.", self.port);
-        replace(command)
+        println!("The administrator's token is in {}.", admin.file.display());
+        match self.sites {
+            Some(sites) => consortium::run_beside(command, self.port, sites, &admin.file),
+            None => replace(command),
+        }
     }
+}
+
+/// The administrator of the demo's relay: made at the first start, kept in the data folder.
+struct Administrator {
+    file: PathBuf,
+    sha256: String,
+}
+
+impl Administrator {
+    fn load_or_make(relay: &Path, data: &Path) -> Result<Self> {
+        let (file, hash_file) = (data.join("admin-token"), data.join("admin-token.sha256"));
+        if !hash_file.exists() {
+            let made = Command::new(relay).arg("--make-admin-token").output().context("the relay could not be started")?;
+            let text = String::from_utf8(made.stdout)?;
+            let token = text.split_whitespace().find(|word| word.starts_with("vsa_")).context("the relay made no token")?;
+            let sha256 = text.split('"').nth(1).context("the relay printed no hash")?;
+            write_private(&file, token)?;
+            fs::write(&hash_file, sha256)?;
+        }
+        Ok(Self { file, sha256: fs::read_to_string(hash_file)? })
+    }
+}
+
+/// Writes a file that only its owner may read.
+fn write_private(path: &Path, text: &str) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(text.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// Builds the relay; answers the program's path.

@@ -3,6 +3,7 @@
 //! `cargo demo` and `cargo verify` are aliases of `cargo xtask demo` and `cargo xtask verify`.
 
 mod browser_build;
+mod consortium;
 mod counts;
 mod demo;
 mod page_build;

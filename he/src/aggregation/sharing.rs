@@ -66,7 +66,7 @@ pub(crate) fn make_shares(rules: &Rules, dealer: u16, key: &[i16]) -> Result<Vec
 fn make_secrets(rules: &Rules, key: &[i16]) -> Result<Vec<Share>, HeError> {
     let columns = (0..rules.packing()).map(|column| {
         let coefficient = |row: usize| key.get(row * rules.packing() + column).map_or(0, |&x| from_signed(x));
-        let blinding = Zeroizing::new(derive_elements(&*Zeroizing::new(make_seed()?), CHECKS));
+        let blinding = Zeroizing::new(derive_elements(&Zeroizing::new(make_seed()?), CHECKS));
         Ok(Zeroizing::new((0..rules.rows()).map(coefficient).chain(blinding.iter().copied()).collect()))
     });
     columns.collect()
@@ -118,7 +118,8 @@ impl Word<'_> {
         let pairs = members.iter().enumerate().flat_map(|(i, &a)| members[i + 1..].iter().map(move |&b| vec![a, b]));
         for left_out in singles.chain(pairs) {
             let rest = self.without(&left_out);
-            if rest.points.len() <= usize::from(rules.threshold()) + left_out.len() - 1 {
+            // With e errors, t + 2e points determine the polynomials.
+            if rest.points.len() < usize::from(rules.threshold()) + left_out.len() {
                 break;
             }
             if rest.is_consistent(rules) {
