@@ -9,11 +9,12 @@ use web_sys::AbortSignal;
 use wire::{InferAnswer, InferRequest, SessionKey};
 
 use crate::backend::Backend;
+use crate::encoder::Encoder;
 use crate::error::ClientError;
-use crate::events::{Events, Step, now};
+use crate::events::{Clock, Events, Step};
 use crate::http::Http;
-use crate::pause;
 use crate::relay::{self, Inference};
+use crate::{pause, to_js};
 
 /// Side of a phantom in pixels.
 const PHANTOM_SIZE: usize = 256;
@@ -132,19 +133,7 @@ async fn open(options: JsValue, events: Events, signal: &AbortSignal) -> Result<
         serde_wasm_bindgen::from_value(options).map_err(|_| ClientError::internal("the options are not {relay, model}"))?;
     let http = Http::new(&options.relay, events.clone());
 
-    let clock = Clock::start(&events, Step::Models);
-    let model = relay::find_model(&http, &options.model, signal).await?;
-    clock.stop();
-
-    let clock = Clock::start(&events, Step::Card);
-    let card = relay::fetch_card(&http, &model, signal).await?;
-    clock.stop();
-
-    let clock = Clock::start(&events, Step::Encoder);
-    let pack = relay::fetch_pack(&http, &events, &model, card, signal).await?;
-    let (card, weights) = pack.into_weights()?;
-    let backend = Backend::load(&card.encoder.architecture, weights).await?;
-    clock.stop();
+    let Encoder { card, backend } = Encoder::load(&http, &events, &options.model, signal).await?;
     pause::turn(signal).await?;
 
     let clock = Clock::start(&events, Step::Key);
@@ -231,30 +220,4 @@ impl Client {
             budget_left,
         }
     }
-}
-
-/// Times a step and tells the page of its beginning and end.
-struct Clock<'a> {
-    events: &'a Events,
-    step: Step,
-    started: f64,
-}
-
-impl<'a> Clock<'a> {
-    fn start(events: &'a Events, step: Step) -> Self {
-        events.progress(step, 0.0, 1.0);
-        Self { events, step, started: now() }
-    }
-
-    fn stop(self) -> f64 {
-        let ms = now() - self.started;
-        self.events.finished(self.step, ms);
-        ms
-    }
-}
-
-fn to_js(value: &impl Serialize) -> Result<JsValue, ClientError> {
-    value
-        .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
-        .map_err(|_| ClientError::internal("a result could not be handed to the page"))
 }

@@ -1,5 +1,6 @@
 //! What the page is told when something fails: a code to branch on, a sentence, and what to do next.
 
+use federation::site::SiteError;
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 
@@ -47,6 +48,20 @@ impl ClientError {
         )
     }
 
+    /// The browser cannot seal or keep the site.
+    pub fn no_vault(what: impl std::fmt::Display) -> Self {
+        Self::new(
+            "no-vault",
+            format!("This browser cannot keep the site safe: {what}."),
+            "Open this page over https in an ordinary window, not a private one. If the site was here before, its data may have been cleared.",
+        )
+    }
+
+    /// A step that does not fit the state of the site or of the round.
+    pub fn refused(what: impl std::fmt::Display) -> Self {
+        Self::new("refused", capitalised(&what.to_string()), "Look at the state of the round: it says what this site can do now.")
+    }
+
     /// Client and relay do not speak the same version.
     pub fn wrong_version(what: impl std::fmt::Display) -> Self {
         Self::new(
@@ -79,6 +94,22 @@ fn capitalised(text: &str) -> String {
 impl From<he::HeError> for ClientError {
     fn from(error: he::HeError) -> Self {
         Self::internal(error)
+    }
+}
+
+impl From<federation::FederationError> for ClientError {
+    fn from(error: federation::FederationError) -> Self {
+        Self::refused(error)
+    }
+}
+
+impl From<SiteError<ClientError>> for ClientError {
+    fn from(error: SiteError<ClientError>) -> Self {
+        match error {
+            SiteError::Outside(error) => error,
+            SiteError::BadRelay { .. } => Self::wrong_version(error),
+            other => Self::refused(other),
+        }
     }
 }
 

@@ -107,6 +107,28 @@ impl Events {
     }
 }
 
+/// Times a step and tells the page of its beginning and end.
+pub struct Clock<'a> {
+    events: &'a Events,
+    step: Step,
+    started: f64,
+}
+
+impl<'a> Clock<'a> {
+    /// The step begins.
+    pub fn start(events: &'a Events, step: Step) -> Self {
+        events.progress(step, 0.0, 1.0);
+        Self { events, step, started: now() }
+    }
+
+    /// The step ends; answers its milliseconds.
+    pub fn stop(self) -> f64 {
+        let ms = now() - self.started;
+        self.events.finished(self.step, ms);
+        ms
+    }
+}
+
 /// Milliseconds since the worker began.
 pub fn now() -> f64 {
     js_sys::global()

@@ -1,6 +1,6 @@
 //! Requests to the relay: bounded, cancellable, with progress, and each one in the ledger.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
@@ -26,6 +26,8 @@ pub struct Ask<'a> {
     pub purpose: &'static str,
     /// What the body is, for the ledger.
     pub content: &'static str,
+    /// Bearer token. It goes into a header; the ledger's `content` says that it is there.
+    pub token: Option<&'a str>,
     /// Body and its media type.
     pub body: Option<(&'a [u8], &'static str)>,
     /// Longest answer that is accepted, in bytes.
@@ -54,14 +56,14 @@ impl Answer {
 /// Speaks to one relay.
 pub struct Http {
     base: String,
-    events: Events,
+    events: RefCell<Events>,
     count: Cell<u32>,
 }
 
 impl Http {
     /// Requests below this address go to `events`.
     pub fn new(base: &str, events: Events) -> Self {
-        Self { base: base.trim_end_matches('/').to_owned(), events, count: Cell::new(0) }
+        Self { base: base.trim_end_matches('/').to_owned(), events: RefCell::new(events), count: Cell::new(0) }
     }
 
     /// The full address of a path.
@@ -70,8 +72,8 @@ impl Http {
     }
 
     /// Sends later events to another callback.
-    pub fn set_events(&mut self, events: Events) {
-        self.events = events;
+    pub fn set_events(&self, events: Events) {
+        self.events.replace(events);
     }
 
     /// Asks, reads the answer to its end and writes the ledger; `progress` hears the bytes so far.
@@ -79,18 +81,40 @@ impl Http {
     /// # Errors
     /// `no-relay` where no whole answer came, `cancelled`, or an answer over the limit.
     pub async fn ask(&self, ask: Ask<'_>, signal: &AbortSignal, progress: impl Fn(usize)) -> Result<Answer, ClientError> {
+        let (mut entry, result) = self.exchange_timed(&ask, signal, &progress).await?;
+        entry.preview_out = preview(ask.body.map_or(&[][..], |(bytes, _)| bytes));
+        entry.preview_in = result.as_ref().map(|answer| preview(&answer.body)).unwrap_or_default();
+        self.events.borrow().request(&entry);
+        result
+    }
+
+    /// The same for messages that carry credentials: the ledger gets their lengths, and no byte of them.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub async fn ask_quietly(&self, ask: Ask<'_>, signal: &AbortSignal) -> Result<Answer, ClientError> {
+        let (entry, result) = self.exchange_timed(&ask, signal, &|_| ()).await?;
+        self.events.borrow().request(&entry);
+        result
+    }
+
+    /// What came of a request, and its entry for the ledger; no entry where it was not even begun.
+    async fn exchange_timed(
+        &self,
+        ask: &Ask<'_>,
+        signal: &AbortSignal,
+        progress: &impl Fn(usize),
+    ) -> Result<(Entry, Result<Answer, ClientError>), ClientError> {
         pause::check(signal)?;
         let started = now();
-        let result = self.exchange(&ask, signal, &progress).await;
-        let mut entry = self.entry(&ask);
+        let result = self.exchange(ask, signal, progress).await;
+        let mut entry = self.entry(ask);
         entry.ms = now() - started;
         if let Ok(answer) = &result {
             entry.status = answer.status;
             entry.bytes_in = answer.body.len();
-            entry.preview_in = preview(&answer.body);
         }
-        self.events.request(&entry);
-        result
+        Ok((entry, result))
     }
 
     /// Notes a request that the browser's cache answered.
@@ -99,24 +123,23 @@ impl Http {
         entry.cached = true;
         entry.status = 200;
         entry.preview_in = preview(body);
-        self.events.request(&entry);
+        self.events.borrow().request(&entry);
     }
 
     fn entry(&self, ask: &Ask<'_>) -> Entry {
         let id = self.count.get() + 1;
         self.count.set(id);
-        let body = ask.body.map_or(&[][..], |(bytes, _)| bytes);
         Entry {
             id,
             method: ask.method,
             url: self.url(ask.path),
             purpose: ask.purpose,
             content: ask.content,
-            bytes_out: body.len(),
+            bytes_out: ask.body.map_or(0, |(bytes, _)| bytes.len()),
             bytes_in: 0,
             status: 0,
             ms: 0.0,
-            preview_out: preview(body),
+            preview_out: String::new(),
             preview_in: String::new(),
             cached: false,
         }
@@ -146,6 +169,9 @@ impl Http {
         let request = Request::new_with_str_and_init(&self.url(ask.path), &init)?;
         if let Some((_, media_type)) = ask.body {
             request.headers().set("content-type", media_type)?;
+        }
+        if let Some(token) = ask.token {
+            request.headers().set("authorization", &format!("Bearer {token}"))?;
         }
         Ok(request)
     }

@@ -39,12 +39,16 @@ struct Session {
     session: String,
 }
 
+/// An error answer, as RFC 9457 has it.
 #[derive(Deserialize)]
-struct Problem {
+pub struct Problem {
+    /// `urn:veilsight:…`.
     #[serde(rename = "type")]
-    kind: String,
-    title: Option<String>,
-    detail: Option<String>,
+    pub kind: String,
+    /// The kind in words.
+    pub title: Option<String>,
+    /// What happened and what to do.
+    pub detail: Option<String>,
 }
 
 /// What became of a sealed token.
@@ -160,14 +164,19 @@ pub async fn infer(
 }
 
 fn get<'a>(path: &'a str, purpose: &'static str, content: &'static str) -> Ask<'a> {
-    Ask { method: "GET", path, purpose, content, body: None, limit: SHORT_ANSWER }
+    Ask { method: "GET", path, purpose, content, token: None, body: None, limit: SHORT_ANSWER }
 }
 
-fn json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, ClientError> {
+/// Reads JSON of the relay.
+///
+/// # Errors
+/// `wrong-version` where it is something else.
+pub fn json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, ClientError> {
     serde_json::from_slice(bytes).map_err(|_| ClientError::wrong_version("the relay's answer is not what this page expects"))
 }
 
-fn problem(answer: &Answer) -> Option<Problem> {
+/// What the relay says is wrong.
+pub fn problem(answer: &Answer) -> Option<Problem> {
     serde_json::from_slice(&answer.body).ok()
 }
 

@@ -13,6 +13,7 @@ const REQUEST_LINE = /^(GET|POST|HEAD|OPTIONS|PUT|DELETE|PATCH) (\S+) HTTP\/1\.[
 
 export class Recorder {
   readonly port: number;
+  readonly relayPort: number;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #upwards: Buffer[] = [];
@@ -20,15 +21,16 @@ export class Recorder {
   #mode: 'open' | 'refuse' | 'stall' = 'open';
   #stalled: (() => void)[] = [];
 
-  private constructor(server: Server, port: number) {
+  private constructor(server: Server, port: number, relayPort: number) {
     this.#server = server;
+    this.relayPort = relayPort;
     this.port = port;
   }
 
   static async start(relayPort: number): Promise<Recorder> {
     const server = createServer({ allowHalfOpen: false });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const recorder = new Recorder(server, (server.address() as { port: number }).port);
+    const recorder = new Recorder(server, (server.address() as { port: number }).port, relayPort);
     server.on('connection', (socket) => recorder.#join(socket, relayPort));
     return recorder;
   }

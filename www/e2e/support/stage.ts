@@ -1,6 +1,7 @@
 /** What every end-to-end case stands on: the real relay, the recorder before it, and one Chromium. */
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -14,6 +15,9 @@ import { DIST, ROOT } from './paths.ts';
 import { Recorder } from './recorder.ts';
 
 export const MODEL = 'brain-mri';
+
+/** The administrator of the relay under test. */
+const ADMIN_TOKEN = `vsa_${randomBytes(32).toString('hex')}`;
 
 const need = (name: string, path: string): string => {
   if (!existsSync(path)) throw new Error(`${path} is missing; build it, or say where it is in ${name}.`);
@@ -51,6 +55,7 @@ async function startRelay(port: number, dataFolder: string, origins: string[]): 
     ...process.env,
     VEILSIGHT_RELAY_LIMITS__POST_BURST: '500',
     VEILSIGHT_RELAY_LIMITS__POSTS_PER_MINUTE: '5000',
+    VEILSIGHT_RELAY_FEDERATION__ADMIN_TOKEN_SHA256: createHash('sha256').update(ADMIN_TOKEN).digest('hex'),
   };
   // The relay takes every variable of this prefix for a setting of its own.
   delete environment.VEILSIGHT_RELAY_BIN;
@@ -103,12 +108,11 @@ const FLAGS = [
   '--disable-gpu-watchdog',
 ];
 
-const launch = (proxyPort: number): Promise<Browser> =>
-  chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    ignoreDefaultArgs: ['--headless', '--headless=old'],
-    args: [...FLAGS, `--proxy-server=http://127.0.0.1:${proxyPort}`],
-  });
+const launchOptions = (proxyPort: number) => ({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  ignoreDefaultArgs: ['--headless', '--headless=old'],
+  args: [...FLAGS, `--proxy-server=http://127.0.0.1:${proxyPort}`],
+});
 
 /** Keeps the element's events where a test can read them. */
 const LISTEN = () => {
@@ -126,11 +130,12 @@ export class Stage {
   readonly stranger: Host;
   /** Hosts other than this machine that the browser tried to reach. */
   readonly foreignHosts: string[];
+  readonly catchAllPort: number;
   readonly #browser: Browser;
   readonly #end: (() => unknown)[];
 
   private constructor(
-    parts: Pick<Stage, 'recorder' | 'allowed' | 'stranger' | 'foreignHosts'>,
+    parts: Pick<Stage, 'recorder' | 'allowed' | 'stranger' | 'foreignHosts' | 'catchAllPort'>,
     browser: Browser,
     end: (() => unknown)[],
   ) {
@@ -138,6 +143,7 @@ export class Stage {
     this.allowed = parts.allowed;
     this.stranger = parts.stranger;
     this.foreignHosts = parts.foreignHosts;
+    this.catchAllPort = parts.catchAllPort;
     this.#browser = browser;
     this.#end = end;
   }
@@ -169,9 +175,9 @@ export class Stage {
     const foreignHosts: string[] = [];
     const catchAll = await startCatchAll(foreignHosts);
     end.unshift(() => catchAll.close());
-    const browser = await launch(catchAll.port);
+    const browser = await chromium.launch(launchOptions(catchAll.port));
     end.unshift(() => browser.close());
-    return new Stage({ recorder, allowed, stranger, foreignHosts }, browser, end);
+    return new Stage({ recorder, allowed, stranger, foreignHosts, catchAllPort: catchAll.port }, browser, end);
   }
 
   async strike(): Promise<void> {
@@ -188,6 +194,25 @@ export class Stage {
     return page;
   }
 
+  /** A browser of its own whose profile lies in `folder`, and outlives the browser. */
+  async profile(folder: string, options: BrowserContextOptions = {}): Promise<BrowserContext> {
+    const context = await chromium.launchPersistentContext(folder, { ...launchOptions(this.catchAllPort), ...options });
+    context.setDefaultTimeout(90_000);
+    return context;
+  }
+
+  /** A call of the relay's administrator, past the recorder's eyes: it is no traffic of a page. */
+  async admin(method: string, path: string, body?: unknown): Promise<unknown> {
+    const response = await fetch(`http://127.0.0.1:${this.recorder.relayPort}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    return text === '' ? null : JSON.parse(text);
+  }
+
   /** Runs a case with a page and closes its profile afterwards. */
   async with(work: (page: Page) => Promise<void>, url?: string, options?: BrowserContextOptions): Promise<void> {
     this.recorder.resume();
@@ -201,11 +226,17 @@ export class Stage {
   }
 }
 
-/** Runs the lab and reads the JSON object on its last line. */
-export async function lab(...args: string[]): Promise<Record<string, unknown>> {
+/** Runs the lab and gives back what it wrote. */
+export async function runLab(...args: string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(program('VEILSIGHT_LAB_BIN', 'lab'), args, {
     cwd: ROOT,
     maxBuffer: 64 << 20,
   });
+  return stdout;
+}
+
+/** Runs the lab and reads the JSON object on its last line. */
+export async function lab(...args: string[]): Promise<Record<string, unknown>> {
+  const stdout = await runLab(...args);
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
 }

@@ -85,9 +85,9 @@ function imagesStage(state: SiteState, around: Around, actions: SiteActions): St
 /** Work that takes the place of the folder while it lasts. */
 const IN_HAND = new Set<WorkKind>(['read', 'load', 'encode']);
 
-function imagesBody(state: SiteState, view: SiteView, around: Around, actions: SiteActions, working: boolean): unknown {
+function imagesBody(state: SiteState, view: SiteView, around: Around, actions: SiteActions): unknown {
   const { folder, work } = state;
-  if (working && work) return workView(work, actions.cancel);
+  if (work && IN_HAND.has(work.kind)) return workView(work, actions.cancel);
   if (folder) return folderView(state, folder, around.samples(), actions);
   const drop = () => folderDrop(view.consortium.classes, around.dragging, work !== null, actions);
   if (!view.prepared) return drop();

@@ -43,7 +43,8 @@ export class SiteDesk implements Pick<Handlers, keyof SiteCalls> {
   siteRefresh = (_args: null, { emit, signal }: CallContext): Promise<SiteView> =>
     this.#enrolled().refresh(emit, signal);
 
-  siteTrust = ({ fingerprint }: { fingerprint: string }): Promise<SiteView> => this.#enrolled().trust(fingerprint);
+  siteTrust = ({ fingerprint }: { fingerprint: string }, { emit, signal }: CallContext): Promise<SiteView> =>
+    this.#enrolled().trust(fingerprint, emit, signal);
 
   siteBegin = async (_args: null, { emit, signal }: CallContext): Promise<null> => {
     await this.#enrolled().begin(emit, signal);

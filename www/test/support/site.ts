@@ -47,6 +47,7 @@ export const siteView = (change: Partial<SiteView> = {}): SiteView => ({
   prepared,
   rounds: [],
   evaluation: null,
+  remark: null,
   spent: null,
   ...change,
 });

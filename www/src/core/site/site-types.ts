@@ -87,8 +87,8 @@ export interface Prepared {
   norm: number;
   /** Number of integers in a contribution. */
   length: number;
-  /** Bytes of a contribution as it will leave this device. */
-  bytes: number;
+  /** Bytes of a contribution as it will leave this device; known once all sites have enrolled. */
+  bytes: number | null;
 }
 
 /** What noise means for a wish (ε, δ): the loss it really gives, and how much this site would add. */
@@ -132,6 +132,8 @@ export interface SiteView {
   rounds: Round[];
   /** Of the newest opened round. */
   evaluation: Evaluation | null;
+  /** Why there is no comparison of heads. */
+  remark: string | null;
   /** What all rounds with noise have cost together; none without such a round. */
   spent: Noise | null;
 }
@@ -141,7 +143,7 @@ export interface Site {
   /** Asks how things stand and does what this site owes: confirm, answer, read the result. */
   refresh(on_event: OnEvent, signal: AbortSignal): Promise<SiteView>;
   /** Records that a person compared this fingerprint with the other sites. */
-  trust(fingerprint: string): Promise<SiteView>;
+  trust(fingerprint: string, on_event: OnEvent, signal: AbortSignal): Promise<SiteView>;
   /** Loads the encoder and begins new statistics. */
   begin(on_event: OnEvent, signal: AbortSignal): Promise<void>;
   /** Encodes one image into the statistics, or into the hold-out. */

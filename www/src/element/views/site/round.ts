@@ -107,7 +107,7 @@ function contributeView(
       <button class="primary" id="contribute" ?disabled=${state.work !== null} @click=${() => actions.contribute(round.number)}>
         ${icon('lock')} Encrypt and contribute to round ${round.number}
       </button>
-      <p class="muted small">A contribution cannot be taken back or changed. It is saved here first, so that a lost connection never sends two.</p>
+      <p class="muted small">A contribution cannot be taken back or changed.</p>
     </div>
   `;
 }
@@ -129,7 +129,9 @@ export function roundView(state: SiteState, actions: RoundActions): TemplateResu
   if (!view || !round) return html``;
   const running = PATH.slice(0, 3).includes(round.state);
   return html`
-    ${failureView(view, round)} ${contributeView(state, view, round, actions)}
+    ${failureView(view, round)}
+    ${view.remark ? html`<p class="check calm">${icon('info')} No head can be compared: ${view.remark}</p>` : nothing}
+    ${contributeView(state, view, round, actions)}
     <section aria-labelledby="round-title">
       <h4 id="round-title">Round ${round.number}${running ? html` <span class="muted">this state ends at ${clock(round.deadline * 1000)}</span>` : nothing}</h4>
       ${pathView(round)} ${membersView(view, round)}

@@ -38,7 +38,7 @@ export function statisticsView(state: SiteState, prepared: Prepared, actions: St
     ['Integers', count(prepared.length)],
     ['Norm of the sums', `${rounded(prepared.norm)} steps`],
     ['Tokens scaled down', count(prepared.clipped)],
-    ['Will be sent', bytes(prepared.bytes)],
+    ['Will be sent', prepared.bytes === null ? 'not known yet' : bytes(prepared.bytes)],
   ];
   return html`
     <div class="two">

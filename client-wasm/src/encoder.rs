@@ -1,0 +1,51 @@
+//! The encoder of a model, fetched, checked and loaded.
+
+use models::{ModelCard, decode};
+use web_sys::AbortSignal;
+
+use crate::backend::Backend;
+use crate::error::ClientError;
+use crate::events::{Clock, Events, Step};
+use crate::http::Http;
+use crate::relay;
+
+/// A model's card and its encoder.
+pub struct Encoder {
+    /// The card, checked.
+    pub card: ModelCard,
+    /// The encoder that the card names.
+    pub backend: Backend,
+}
+
+impl Encoder {
+    /// Finds the model at the relay and loads its encoder.
+    ///
+    /// # Errors
+    /// `no-relay`, `no-model`, `wrong-version`, `corrupt-pack`, `cancelled`.
+    pub async fn load(http: &Http, events: &Events, model: &str, signal: &AbortSignal) -> Result<Self, ClientError> {
+        let clock = Clock::start(events, Step::Models);
+        let model = relay::find_model(http, model, signal).await?;
+        clock.stop();
+
+        let clock = Clock::start(events, Step::Card);
+        let card = relay::fetch_card(http, &model, signal).await?;
+        clock.stop();
+
+        let clock = Clock::start(events, Step::Encoder);
+        let pack = relay::fetch_pack(http, events, &model, card, signal).await?;
+        let (card, weights) = pack.into_weights()?;
+        let backend = Backend::load(&card.encoder.architecture, weights).await?;
+        clock.stop();
+        Ok(Self { card, backend })
+    }
+
+    /// The quantised CLS token `[dim]` of a PNG or JPEG file.
+    ///
+    /// # Errors
+    /// `wrong-file`, `too-large`, `cancelled`.
+    pub async fn token(&self, file: &[u8], signal: &AbortSignal) -> Result<Vec<i16>, ClientError> {
+        let input = self.card.preprocess.letterbox(&decode(file)?).to_tensor(&self.card.preprocess);
+        let cls = self.backend.encode(&input, signal, |_| ()).await?;
+        Ok(self.card.cls.quantiser.quantise(&cls))
+    }
+}
