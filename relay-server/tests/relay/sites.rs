@@ -1,5 +1,7 @@
 //! Sites of a consortium as the relay sees them: identities, tokens, messages made by `he`.
 
+use std::collections::BTreeMap;
+
 use federation::api::{self, Consortium, Enrolled, Invitation, Round, RoundState};
 use he::aggregation::member::{MemberRecord, derive_answer, derive_confirmation};
 use he::aggregation::site::make_contribution;
@@ -89,7 +91,7 @@ impl Api {
             let invitation = self.invite(&format!("Hospital {index}"), "site").await;
             let enrolled: Enrolled = self.enrol(&invitation, Some(&key)).await.json().await.unwrap();
             assert_eq!(enrolled.site, Some(index));
-            sites.push(Site { key, token: enrolled.token, record: MemberRecord::default() });
+            sites.push(Site { key, token: enrolled.token, records: BTreeMap::new() });
         }
         sites
     }
@@ -171,7 +173,8 @@ pub fn update(length: usize) -> Value {
 pub struct Site {
     pub key: IdentityKey,
     pub token: String,
-    pub record: MemberRecord,
+    /// One for each round.
+    pub records: BTreeMap<u64, MemberRecord>,
 }
 
 impl Site {
@@ -193,17 +196,19 @@ impl Site {
 
     pub async fn confirmation(&mut self, api: &Api, round: &Round) -> Vec<u8> {
         let delivery = self.fetch(api, round.number, "delivery").await;
+        let record = self.records.entry(round.number).or_default();
         let (consortium, round) = api.setting(round).await;
         let delivery = Delivery::from_bytes(&consortium, &round, &delivery).unwrap();
-        derive_confirmation(&consortium, &round, &self.key, &delivery, &mut self.record).unwrap().to_bytes(&round)
+        derive_confirmation(&consortium, &round, &self.key, &delivery, record).unwrap().to_bytes(&round)
     }
 
     pub async fn answer(&self, api: &Api, round: &Round) -> Vec<u8> {
         let delivery = self.fetch(api, round.number, "delivery").await;
         let certificate = self.fetch(api, round.number, "certificate").await;
+        let record = self.records.get(&round.number).copied().unwrap_or_default();
         let (consortium, round) = api.setting(round).await;
         let delivery = Delivery::from_bytes(&consortium, &round, &delivery).unwrap();
-        derive_answer(&consortium, &round, &self.key, &delivery, &certificate, &self.record).unwrap().to_bytes(&round)
+        derive_answer(&consortium, &round, &self.key, &delivery, &certificate, &record).unwrap().to_bytes(&round)
     }
 
     pub async fn contributes(&self, api: &Api, round: &Round, values: &[i64]) {
