@@ -1,45 +1,15 @@
 import assert from 'node:assert/strict';
-import { mkdir, readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { phantom } from '../support/images.ts';
-import { RESULTS } from '../support/paths.ts';
+import { assertAccessible, overflows, screenshot } from '../support/looks.ts';
 import { choose, faultBox, prepare, prepareAndScan, verdict } from '../support/scan-page.ts';
 import type { Stage } from '../support/stage.ts';
-
-const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-
-interface Violation {
-  id: string;
-  nodes: { target: unknown; failureSummary?: string }[];
-}
-
-async function assertAccessible(page: Page, where: string): Promise<void> {
-  await page.evaluate(await readFile(AXE, 'utf8'));
-  const violations = await page.evaluate(async () => {
-    const axe = (globalThis as unknown as { axe: { run: () => Promise<{ violations: Violation[] }> } }).axe;
-    return (await axe.run()).violations;
-  });
-  const told = violations.map(
-    (v) => `${v.id}: ${v.nodes.map((n) => `${JSON.stringify(n.target)} ${n.failureSummary}`).join('; ')}`,
-  );
-  assert.deepEqual(told, [], where);
-}
-
-async function screenshot(page: Page, name: string): Promise<void> {
-  await mkdir(RESULTS, { recursive: true });
-  await page.screenshot({ path: join(RESULTS, `${name}.png`), fullPage: true });
-}
 
 const openAll = (page: Page) =>
   page.locator('veilsight-scan details.proof').evaluateAll((all) => {
     for (const details of all) details.setAttribute('open', '');
   });
-
-const overflows = (page: Page) =>
-  page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
 const STILL = { reducedMotion: 'reduce' } as const;
 const LOOKS: [string, BrowserContextOptions][] = [

@@ -74,7 +74,8 @@ function ofRound(state: SiteState, view: SiteView): Todo {
   if (!round) return wait('Waiting for the administrator to open a round.');
   if (round.refusal)
     return { text: `This site takes no further part in round ${round.number}: ${round.refusal}`, tone: 'bad' };
-  if (mayContribute(round) && state.work?.kind !== 'contribute') {
+  if (state.work?.kind === 'contribute') return wait('Encrypting the statistics and sending them.');
+  if (mayContribute(round)) {
     return act(`Contribute to round ${round.number} before ${clock(round.deadline * 1000)}.`);
   }
   return inRound(view, round);
