@@ -9,7 +9,7 @@ use crate::error::RelayError;
 use crate::problem::Problem;
 use crate::rounds::{protocol, sentence};
 use crate::state::App;
-use crate::store::{Change, Happening, Invited, RoundId, Store, TakenUp, unix_now};
+use crate::store::{Change, Enrolling, Happening, Invited, RoundId, Store, TakenUp, unix_now};
 use crate::tokens::{TokenHash, TokenKind, hash};
 
 /// Longest title or name, in characters.
@@ -75,25 +75,16 @@ impl App {
         if TokenKind::of(&enrolment.invitation) != Some(TokenKind::Invitation) {
             return Err(Problem::unknown_invitation());
         }
+        let invitation = hash(&enrolment.invitation);
         let mut change = self.store.begin().await?;
-        let invited = match Store::take_up(&mut change, &hash(&enrolment.invitation)).await? {
-            TakenUp::Accepted(invited) => invited,
+        let enrolled = match Store::take_up(&mut change, &invitation).await? {
+            TakenUp::Accepted(invited) => enter(&mut change, &invited, &invitation, enrolment).await?,
+            TakenUp::Used => enter_again(&mut change, &invitation, enrolment).await?,
             TakenUp::Unknown => return Err(Problem::unknown_invitation()),
-            TakenUp::Used => return Err(Problem::invitation_used()),
             TakenUp::Expired => return Err(Problem::invitation_expired()),
         };
-        let kind = if invited.role == Role::Site { TokenKind::Site } else { TokenKind::Viewer };
-        let token = kind.make().map_err(|error| no_randomness(&error))?;
-        let site = match invited.role {
-            Role::Site => Some(enrol_site(&mut change, &invited, enrolment, &hash(&token)).await?),
-            _ => {
-                Store::enrol(&mut change, &invited, None, &hash(&token)).await?;
-                log(&mut change, &invited.consortium, "viewer-enrolled", Actor::Viewer, None).await?;
-                None
-            }
-        };
         change.commit().await?;
-        Ok(Enrolled { consortium: invited.consortium, site, role: invited.role, token: token.to_string() })
+        Ok(enrolled)
     }
 
     /// Begins a round.
@@ -114,7 +105,9 @@ impl App {
         let implied = protocol::implied(new.purpose).name();
         let parameters = new.parameters.get_or_insert_with(|| implied.to_owned());
         if SumParameters::by_name(parameters).is_none() {
-            return Err(Problem::wrong_request("`parameters` names no set; write SUM_2048_Q32 or SUM_2048_Q52, or leave it out."));
+            return Err(Problem::wrong_request(
+                "`parameters` names no set; write SUM_2048_Q32 or SUM_2048_Q52, or leave it out.",
+            ));
         }
         let mut change = self.store.begin().await?;
         let deadline = unix_now().saturating_add(i64::from(new.contribute_s));
@@ -133,7 +126,8 @@ impl App {
                 return Err(Problem::wrong_request("Only a round of statistics can publish a head; leave `publish` out."));
             }
             let length = new.length.filter(|length| (1..=MAX_VALUES).contains(length));
-            return length.ok_or_else(|| Problem::wrong_request(format!("`length` must be between 1 and {MAX_VALUES} for an update.")));
+            return length
+                .ok_or_else(|| Problem::wrong_request(format!("`length` must be between 1 and {MAX_VALUES} for an update.")));
         }
         let shape = protocol::derive_shape(founding, model.shipped.cls.dim);
         let length = shape.map_err(|error| Problem::wrong_request(sentence(error)))?.length();
@@ -146,31 +140,61 @@ impl App {
     }
 }
 
-/// Enters a site at the next place of the roster; gives the place.
-async fn enrol_site(
+/// Enters a site or viewer.
+async fn enter(
     change: &mut Change,
     invited: &Invited,
+    invitation: &TokenHash,
     enrolment: &Enrolment,
-    token: &TokenHash,
-) -> Result<u16, Problem> {
+) -> Result<Enrolled, Problem> {
+    let kind = if invited.role == Role::Site { TokenKind::Site } else { TokenKind::Viewer };
+    let token = kind.make().map_err(|error| no_randomness(&error))?;
+    let identity = if invited.role == Role::Site { Some(identity(enrolment)?) } else { None };
+    let index = match &identity {
+        Some(identity) => Some(next_place(change, invited, identity).await?),
+        None => None,
+    };
+    let site = index.zip(identity.as_deref());
+    Store::enrol(change, &Enrolling { invited, invitation, token: &hash(&token), site }).await?;
+    let digest = identity.as_ref().map(|identity| Sha256::digest(identity).into());
+    let (what, actor) = match index {
+        Some(site) => ("site-enrolled", Actor::Site { site }),
+        None => ("viewer-enrolled", Actor::Viewer),
+    };
+    log(change, &invited.consortium, what, actor, digest.as_ref()).await?;
+    Ok(Enrolled { consortium: invited.consortium.clone(), site: index, role: invited.role, token: token.to_string() })
+}
+
+/// Gives a site whose answer was lost another token; the first was never used and is void from now on.
+async fn enter_again(change: &mut Change, invitation: &TokenHash, enrolment: &Enrolment) -> Result<Enrolled, Problem> {
+    let identity = identity(enrolment).map_err(|_| Problem::invitation_used())?;
+    let token = TokenKind::Site.make().map_err(|error| no_randomness(&error))?;
+    let again = Store::enrol_again(change, invitation, &identity, &hash(&token)).await?;
+    let (consortium, site) = again.ok_or_else(Problem::invitation_used)?;
+    log(change, &consortium, "token-renewed", Actor::Site { site }, None).await?;
+    Ok(Enrolled { consortium, site: Some(site), role: Role::Site, token: token.to_string() })
+}
+
+/// The identity of a site that enrols, whose keys belong together.
+fn identity(enrolment: &Enrolment) -> Result<Vec<u8>, Problem> {
     let missing = || Problem::wrong_identity("A site enrols with its identity, in hexadecimal; it is missing.");
     let text = enrolment.identity.as_ref().ok_or_else(missing)?;
-    let bytes = hex::decode(text).map_err(|_| Problem::wrong_identity("The identity is not hexadecimal; send it as it was made."))?;
+    let bytes =
+        hex::decode(text).map_err(|_| Problem::wrong_identity("The identity is not hexadecimal; send it as it was made."))?;
     protocol::read_identity(&bytes).map_err(|error| Problem::wrong_identity(sentence(error)))?;
+    Ok(bytes)
+}
+
+/// The next place in a roster, for an identity that is not in it.
+async fn next_place(change: &mut Change, invited: &Invited, identity: &[u8]) -> Result<u16, Problem> {
     let (founding, roster) = Store::roster(change, &invited.consortium).await?;
     let index = u16::try_from(roster.len()).unwrap_or(u16::MAX);
     if index >= founding.sites {
         return Err(Problem::consortium_full());
     }
     // Either key of an identity stands for the site; the rest is the site's own signature of both.
-    let shares_a_key = |other: &Vec<u8>| (0..64).step_by(32).any(|at| other.get(at..at + 32) == bytes.get(at..at + 32));
-    if roster.iter().any(shares_a_key) {
-        return Err(Problem::identity_taken());
-    }
-    Store::enrol(change, invited, Some((index, &bytes)), token).await?;
-    let digest = Sha256::digest(&bytes).into();
-    log(change, &invited.consortium, "site-enrolled", Actor::Site { site: index }, Some(&digest)).await?;
-    Ok(index)
+    let shares_a_key = |other: &Vec<u8>| (0..64).step_by(32).any(|at| other.get(at..at + 32) == identity.get(at..at + 32));
+    if roster.iter().any(shares_a_key) { Err(Problem::identity_taken()) } else { Ok(index) }
 }
 
 async fn log(

@@ -1,7 +1,7 @@
 //! From an opened sum of statistics to a head that answers: closed form, integers, a card whose calibration belongs to it.
 
 use federation::api::{HeadKind, NewConsortium};
-use federation::heads::{Head as FittedHead, lda, ridge};
+use federation::heads::{Head as FittedHead, SHRINKAGE, lda, ridge};
 use federation::statistics::Statistics;
 use models::{ModelCard, QuantisedHead};
 use serde_json::{Map, json};
@@ -12,8 +12,6 @@ use crate::rounds::{protocol, sentence};
 use crate::store::{Change, RoundId, Store, StoredHead};
 use crate::zoo::Model;
 
-/// Shrinkage of the covariance towards its mean variance, for LDA.
-const SHRINKAGE: f64 = 0.01;
 /// Ridge in units of the tokens' mean variance.
 const LAMBDA: f64 = 0.01;
 

@@ -64,12 +64,7 @@ impl Model {
             return Err(format!("its card asks for {}; this relay has {}", pack.card.he_parameters, PARAMETERS.name()));
         }
         let first = Arc::new(Served::derive(0, pack.card.clone(), pack.card_bytes, &pack.head)?);
-        Ok(Self {
-            shipped: pack.card,
-            encoder_bytes: pack.encoder_bytes.into(),
-            active: RwLock::new(Arc::clone(&first)),
-            first,
-        })
+        Ok(Self { shipped: pack.card, encoder_bytes: pack.encoder_bytes.into(), active: RwLock::new(Arc::clone(&first)), first })
     }
 
     pub(crate) fn id(&self) -> &str {

@@ -9,7 +9,7 @@ CREATE TABLE consortium (
     audit_head   BYTEA    NOT NULL
 );
 
--- A site or a viewer.
+-- A site or a viewer. Until its token was used once, the answer that held it may have been lost.
 CREATE TABLE participant (
     token_hash   BYTEA    NOT NULL PRIMARY KEY,
     consortium   TEXT    NOT NULL REFERENCES consortium (id),
@@ -17,7 +17,9 @@ CREATE TABLE participant (
     site         BIGINT,
     name         TEXT    NOT NULL,
     identity     BYTEA,
+    invitation   BYTEA    NOT NULL UNIQUE,
     enrolled_at  BIGINT NOT NULL,
+    token_used   BIGINT NOT NULL,
     UNIQUE (consortium, site),
     UNIQUE (consortium, identity)
 );

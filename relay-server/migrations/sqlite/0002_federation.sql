@@ -9,7 +9,7 @@ CREATE TABLE consortium (
     audit_head   BLOB    NOT NULL
 ) STRICT;
 
--- A site or a viewer.
+-- A site or a viewer. Until its token was used once, the answer that held it may have been lost.
 CREATE TABLE participant (
     token_hash   BLOB    NOT NULL PRIMARY KEY,
     consortium   TEXT    NOT NULL REFERENCES consortium (id),
@@ -17,7 +17,9 @@ CREATE TABLE participant (
     site         INTEGER,
     name         TEXT    NOT NULL,
     identity     BLOB,
+    invitation   BLOB    NOT NULL UNIQUE,
     enrolled_at  INTEGER NOT NULL,
+    token_used   INTEGER NOT NULL,
     UNIQUE (consortium, site),
     UNIQUE (consortium, identity)
 ) STRICT;

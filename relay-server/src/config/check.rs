@@ -34,7 +34,10 @@ impl Config {
             return Ok(());
         }
         // The value may be the token itself by mistake, so it is not repeated.
-        wrong("`federation.admin_token_sha256` is not 64 lower-case hexadecimal digits; take them from --make-admin-token.".to_owned())
+        wrong(
+            "`federation.admin_token_sha256` is not 64 lower-case hexadecimal digits; take them from --make-admin-token."
+                .to_owned(),
+        )
     }
 
     fn numbers(&self) -> [(&'static str, u64); 16] {

@@ -14,7 +14,6 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::auth::{Administrator, Member, Sight};
 use super::json::JsonBody;
 use crate::problem::{Problem, ProblemBody};
-use crate::rounds::shown;
 use crate::state::App;
 
 /// Lines of the audit log that are read at a time.
@@ -36,7 +35,7 @@ pub(super) async fn found(
 ) -> Result<impl IntoResponse, Problem> {
     let id = founding.id.clone();
     app.found(founding).await?;
-    Ok((StatusCode::CREATED, no_store(), Json(shown(&app.founded(&id).await?)?)))
+    Ok((StatusCode::CREATED, no_store(), Json(app.shown(&app.founded(&id).await?)?)))
 }
 
 /// Lists the consortia that the holder of the token may see.
@@ -51,7 +50,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, sight: Sight) -> Result<im
     };
     let mut all = Vec::new();
     for id in ids {
-        all.push(shown(&app.founded(&id).await?)?);
+        all.push(app.shown(&app.founded(&id).await?)?);
     }
     Ok((no_store(), Json(all)))
 }
@@ -63,7 +62,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, sight: Sight) -> Result<im
     responses((status = 200, body = Consortium), (status = "4XX", body = ProblemBody, content_type = "application/problem+json"))
 )]
 pub(super) async fn one(State(app): State<Arc<App>>, member: Member) -> Result<impl IntoResponse, Problem> {
-    Ok((no_store(), Json(shown(&app.founded(&member.consortium).await?)?)))
+    Ok((no_store(), Json(app.shown(&app.founded(&member.consortium).await?)?)))
 }
 
 /// Makes a one-time invitation for a site or a viewer. It is shown once.

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use wire::{InferRequest, Kind, SessionKey};
 
-use super::{BUDGET_LEFT, CARD};
 use super::body::WireBody;
+use super::{BUDGET_LEFT, CARD};
 use crate::answer::{PARAMETERS, prepare};
 use crate::client::ClientId;
 use crate::problem::{Problem, ProblemBody};

@@ -98,7 +98,14 @@ impl App {
         self.rounds.checks.acquire().await.map_err(|_| Problem::internal())
     }
 
-    async fn check(&self, row: &RoundRow, setting: Setting, kind: Kind, site: u16, received: Received) -> Result<Received, Problem> {
+    async fn check(
+        &self,
+        row: &RoundRow,
+        setting: Setting,
+        kind: Kind,
+        site: u16,
+        received: Received,
+    ) -> Result<Received, Problem> {
         let set = self.store.message(&row.id, Kind::Set, WHOLE_ROUND).await?;
         let job = move || setting.check(kind, site, set.as_deref(), &received.bytes).map(|()| received);
         let checked = self.workers.place()?.run(job).await?;
@@ -120,8 +127,7 @@ impl App {
             Kind::Answer => "answer-stored",
             _ => "contribution-stored",
         };
-        let happening =
-            Happening { what, actor: Actor::Site { site }, round: Some(id.number), digest: Some(&received.digest) };
+        let happening = Happening { what, actor: Actor::Site { site }, round: Some(id.number), digest: Some(&received.digest) };
         Store::append(&mut change, &id.consortium, happening).await?;
         change.commit().await?;
         Ok(Intake::Stored)

@@ -13,17 +13,18 @@ mod view;
 pub(crate) use events::{Change, Listening};
 pub(crate) use intake::Intake;
 pub(crate) use refusals::sentence;
-pub(crate) use view::shown;
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use he::HeError;
+use he::aggregation::Consortium;
 use tokio::sync::Semaphore;
 
 use crate::config;
 use crate::error::RelayError;
-use crate::store::RoundId;
+use crate::store::{Founded, RoundId};
 use events::Events;
 use upload::Uploads;
 
@@ -34,6 +35,8 @@ pub(crate) struct Rounds {
     /// Contributions that are read, checked and stored at a time: each is in memory as a whole then.
     checks: Semaphore,
     steps: Mutex<HashMap<RoundId, Arc<tokio::sync::Mutex<()>>>>,
+    /// Complete rosters by consortium, whose signatures were checked once; they never change.
+    rosters: Mutex<HashMap<String, Arc<Consortium>>>,
 }
 
 impl Rounds {
@@ -43,7 +46,20 @@ impl Rounds {
             uploads: Uploads::open(data_dir)?,
             checks: Semaphore::new(config.uploads),
             steps: Mutex::default(),
+            rosters: Mutex::default(),
         })
+    }
+
+    /// The roster of a consortium whose sites have all enrolled.
+    fn roster(&self, founded: &Founded) -> Result<Arc<Consortium>, HeError> {
+        let id = &founded.founding.id;
+        let known = self.rosters.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        if let Some(roster) = known {
+            return Ok(roster);
+        }
+        let roster = Arc::new(protocol::derive_consortium(founded)?);
+        self.rosters.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), Arc::clone(&roster));
+        Ok(roster)
     }
 
     /// Who computes a round's next step, so that no two do the same work at once. The store decides which step counts.

@@ -1,6 +1,8 @@
 //! Where rounds meet `he::aggregation`: every check of a message, and everything that the relay computes from messages. CPU-bound:
 //! run it on a worker.
 
+use std::sync::Arc;
+
 use federation::api::{self, Purpose};
 use federation::statistics::Shape;
 use he::HeError;
@@ -79,7 +81,7 @@ pub(crate) fn derive_shape(founding: &api::NewConsortium, dim: usize) -> Result<
 /// A round as the protocol knows it.
 #[derive(Clone)]
 pub(crate) struct Setting {
-    consortium: Consortium,
+    consortium: Arc<Consortium>,
     round: Round,
 }
 
@@ -93,9 +95,13 @@ pub(crate) struct FixedSet {
 
 impl Setting {
     /// # Errors
-    /// As [`derive_consortium`]; a round of unknown parameters or an impossible length.
-    pub(crate) fn derive(founded: &Founded, shown: &api::Consortium, settings: &api::NewRound, number: u64) -> Result<Self, HeError> {
-        let consortium = derive_consortium(founded)?;
+    /// A round of an impossible length.
+    pub(crate) fn derive(
+        consortium: Arc<Consortium>,
+        shown: &api::Consortium,
+        settings: &api::NewRound,
+        number: u64,
+    ) -> Result<Self, HeError> {
         let parameters = settings.parameters.as_deref().and_then(SumParameters::by_name).unwrap_or(implied(settings.purpose));
         let purpose = api::purpose_bytes(settings.purpose, shown);
         let round = Round::derive(&consortium, number, parameters, settings.length.unwrap_or(0), &purpose)?;

@@ -36,7 +36,8 @@ impl Problem {
     }
 
     pub(crate) fn unknown_version() -> Self {
-        let detail = "The model has no head of this version that its encoder fits; GET /v1/models/{id}/versions lists those it has.";
+        let detail =
+            "The model has no head of this version that its encoder fits; GET /v1/models/{id}/versions lists those it has.";
         Self::new(StatusCode::NOT_FOUND, "unknown-version", "Unknown version", detail)
     }
 
@@ -45,7 +46,12 @@ impl Problem {
     }
 
     pub(crate) fn consortium_exists() -> Self {
-        Self::new(StatusCode::CONFLICT, "consortium-exists", "Consortium exists", "The id is taken by another consortium; choose another.")
+        Self::new(
+            StatusCode::CONFLICT,
+            "consortium-exists",
+            "Consortium exists",
+            "The id is taken by another consortium; choose another.",
+        )
     }
 
     pub(crate) fn consortium_full() -> Self {
@@ -64,7 +70,8 @@ impl Problem {
     }
 
     pub(crate) fn invitation_used() -> Self {
-        let detail = "This invitation was taken up before. If that was not you, tell the administrator at once; else ask for another.";
+        let detail =
+            "This invitation was taken up before. If that was not you, tell the administrator at once; else ask for another.";
         Self::new(StatusCode::CONFLICT, "invitation-used", "Invitation used", detail)
     }
 
@@ -93,7 +100,8 @@ impl Problem {
     }
 
     pub(crate) fn too_few(found: usize, needed: u16) -> Self {
-        let detail = format!("Only {found} messages are here and {needed} are needed to go on; wait for more, or for the deadline.");
+        let detail =
+            format!("Only {found} messages are here and {needed} are needed to go on; wait for more, or for the deadline.");
         Self::new(StatusCode::CONFLICT, "too-few", "Too few to go on", detail)
     }
 
@@ -109,7 +117,8 @@ impl Problem {
     }
 
     pub(crate) fn wrong_size(found: usize, expected: usize) -> Self {
-        let detail = format!("The message has {found} bytes and must have {expected}; it was cut off, or made for another round.");
+        let detail =
+            format!("The message has {found} bytes and must have {expected}; it was cut off, or made for another round.");
         Self::new(StatusCode::BAD_REQUEST, "wrong-size", "Wrong size", detail)
     }
 

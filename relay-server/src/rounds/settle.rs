@@ -52,7 +52,8 @@ impl Outcome {
             _ => ("answers-missing", "answered"),
         };
         let (found, least) = (arrived.len(), needed(state, rules));
-        let detail = format!("Only {found} sites {what} in time and {least} must; begin a new round with more time or more sites.");
+        let detail =
+            format!("Only {found} sites {what} in time and {least} must; begin a new round with more time or more sites.");
         let sites = (0..rules.sites()).filter(|site| !arrived.contains(site)).collect();
         Self { failure: Some(Failure { code: code.to_owned(), detail, sites }), ..Self::to(RoundState::Expired) }
     }
@@ -227,6 +228,9 @@ impl App {
             return Ok(Stepped::Overtaken);
         }
         self.write(&mut change, row, &outcome, actor).await?;
+        if outcome.to.is_final() {
+            Store::forget(&mut change, &row.id).await?;
+        }
         change.commit().await?;
         tracing::info!(consortium = row.id.consortium, round = row.id.number, state = state_name(outcome.to), "a round went on");
         if published.is_some() {

@@ -35,8 +35,33 @@ impl App {
     /// A round as the protocol knows it.
     pub(super) async fn setting(&self, row: &RoundRow) -> Result<Setting, Problem> {
         let founded = self.founded(&row.id.consortium).await?;
-        let shown = shown(&founded)?;
-        Setting::derive(&founded, &shown, &row.settings, row.id.number).map_err(|error| broken(&error))
+        let shown = self.shown(&founded)?;
+        let roster = self.rounds.roster(&founded).map_err(|error| broken(&error))?;
+        Setting::derive(roster, &shown, &row.settings, row.id.number).map_err(|error| broken(&error))
+    }
+
+    /// A consortium as the API shows it.
+    pub(crate) fn shown(&self, founded: &Founded) -> Result<Consortium, Problem> {
+        let rules = protocol::derive_rules(&founded.founding).map_err(|error| broken(&error))?;
+        let ready = founded.sites.len() >= usize::from(rules.sites());
+        let roster = if ready { Some(self.rounds.roster(founded).map_err(|error| broken(&error))?) } else { None };
+        let founding = founded.founding.clone();
+        let site = |site: &crate::store::Registered| Site {
+            index: site.index,
+            name: site.name.clone(),
+            identity: hex::encode(&site.identity),
+        };
+        Ok(Consortium {
+            id: founding.id,
+            title: founding.title,
+            model: founding.model,
+            classes: founding.classes,
+            rules: protocol::shown(&rules),
+            clip_norm: founding.clip_norm,
+            state: if ready { ConsortiumState::Ready } else { ConsortiumState::Enrolling },
+            sites: founded.sites.iter().map(site).collect(),
+            digest: roster.map(|roster| hex::encode(roster.digest())),
+        })
     }
 
     /// One round as the API shows it.
@@ -61,30 +86,6 @@ impl App {
             Err(_) => tracing::debug!(round = id.number, "a change was not announced"),
         }
     }
-}
-
-/// A consortium as the API shows it.
-pub(crate) fn shown(founded: &Founded) -> Result<Consortium, Problem> {
-    let rules = protocol::derive_rules(&founded.founding).map_err(|error| broken(&error))?;
-    let ready = founded.sites.len() >= usize::from(rules.sites());
-    let roster = if ready { Some(protocol::derive_consortium(founded).map_err(|error| broken(&error))?) } else { None };
-    let founding = founded.founding.clone();
-    let site = |site: &crate::store::Registered| Site {
-        index: site.index,
-        name: site.name.clone(),
-        identity: hex::encode(&site.identity),
-    };
-    Ok(Consortium {
-        id: founding.id,
-        title: founding.title,
-        model: founding.model,
-        classes: founding.classes,
-        rules: protocol::shown(&rules),
-        clip_norm: founding.clip_norm,
-        state: if ready { ConsortiumState::Ready } else { ConsortiumState::Enrolling },
-        sites: founded.sites.iter().map(site).collect(),
-        digest: roster.map(|roster| hex::encode(roster.digest())),
-    })
 }
 
 fn show(row: &RoundRow, senders: &[Stored]) -> Round {

@@ -21,10 +21,11 @@ impl Store {
     /// Appends an entry to the log of a consortium.
     pub(crate) async fn append(change: &mut Change, consortium: &str, happening: Happening<'_>) -> Result<(), sqlx::Error> {
         // The update locks the consortium's row until the change ends, so entries of one consortium follow one another.
-        let end = sqlx::query("UPDATE consortium SET audit_length = audit_length + 1 WHERE id = $1 RETURNING audit_length, audit_head")
-            .bind(consortium)
-            .fetch_one(&mut **change)
-            .await?;
+        let end =
+            sqlx::query("UPDATE consortium SET audit_length = audit_length + 1 WHERE id = $1 RETURNING audit_length, audit_head")
+                .bind(consortium)
+                .fetch_one(&mut **change)
+                .await?;
         let previous: Vec<u8> = end.try_get(1)?;
         let entry = Entry::derive(
             u64::try_from(end.try_get::<i64, _>(0)?).map_err(|error| damaged("length of the log", error))?,

@@ -53,10 +53,11 @@ impl Store {
     pub(crate) async fn consortium(&self, id: &str) -> Result<Option<Founded>, sqlx::Error> {
         let row = sqlx::query("SELECT founding FROM consortium WHERE id = $1").bind(id).fetch_optional(&self.pool).await?;
         let Some(row) = row else { return Ok(None) };
-        let sites = sqlx::query("SELECT site, name, identity FROM participant WHERE consortium = $1 AND site IS NOT NULL ORDER BY site")
-            .bind(id)
-            .fetch_all(&self.pool)
-            .await?;
+        let sites =
+            sqlx::query("SELECT site, name, identity FROM participant WHERE consortium = $1 AND site IS NOT NULL ORDER BY site")
+                .bind(id)
+                .fetch_all(&self.pool)
+                .await?;
         let sites: Result<_, _> = sites.iter().map(registered).collect();
         Ok(Some(Founded { founding: founding(&row)?, sites: sites? }))
     }
@@ -74,13 +75,20 @@ impl Store {
         Ok(foundings?.into_iter().filter(|founding| founding.model == model).map(|founding| founding.id).collect())
     }
 
-    /// Who holds the token with this hash.
+    /// Who holds the token with this hash; it counts as used from now on.
     pub(crate) async fn participant(&self, token: &TokenHash) -> Result<Option<Participant>, sqlx::Error> {
-        let row = sqlx::query("SELECT consortium, role, site FROM participant WHERE token_hash = $1")
+        let row = sqlx::query("SELECT consortium, role, site, token_used FROM participant WHERE token_hash = $1")
             .bind(&token[..])
             .fetch_optional(&self.pool)
             .await?;
-        row.map(|row| Ok(Participant { consortium: row.try_get(0)?, role: role(&row, 1)?, site: index(row.try_get(2)?)? })).transpose()
+        let Some(row) = row else { return Ok(None) };
+        if row.try_get::<i64, _>(3)? == 0 {
+            sqlx::query("UPDATE participant SET token_used = 1 WHERE token_hash = $1")
+                .bind(&token[..])
+                .execute(&self.pool)
+                .await?;
+        }
+        Ok(Some(Participant { consortium: row.try_get(0)?, role: role(&row, 1)?, site: index(row.try_get(2)?)? }))
     }
 }
 
@@ -94,7 +102,7 @@ fn registered(row: &AnyRow) -> Result<Registered, sqlx::Error> {
     Ok(Registered { index, name: row.try_get(1)?, identity: row.try_get(2)? })
 }
 
-fn index(value: Option<i64>) -> Result<Option<u16>, sqlx::Error> {
+pub(super) fn index(value: Option<i64>) -> Result<Option<u16>, sqlx::Error> {
     value.map(|value| u16::try_from(value).map_err(|error| damaged("index of a site", error))).transpose()
 }
 

@@ -3,7 +3,7 @@
 use federation::api::{NewConsortium, Role};
 use sqlx::Row;
 
-use super::consortia::{founding, role, role_name};
+use super::consortia::{founding, index, role, role_name};
 use super::{Change, Store, unix_now};
 use crate::tokens::TokenHash;
 
@@ -24,6 +24,17 @@ pub(crate) enum TakenUp {
     Unknown,
     Used,
     Expired,
+}
+
+/// Somebody who enrols.
+pub(crate) struct Enrolling<'a> {
+    pub(crate) invited: &'a Invited,
+    /// Hash of the invitation.
+    pub(crate) invitation: &'a TokenHash,
+    /// Hash of the new token.
+    pub(crate) token: &'a TokenHash,
+    /// Place in the roster and identity; sites only.
+    pub(crate) site: Option<(u16, &'a [u8])>,
 }
 
 impl Store {
@@ -55,7 +66,8 @@ impl Store {
             let (consortium, name) = (row.try_get(0)?, row.try_get(2)?);
             return Ok(TakenUp::Accepted(Invited { consortium, role: role(&row, 1)?, name, expires_at: row.try_get(3)? }));
         }
-        let row = sqlx::query("SELECT used_at FROM invitation WHERE hash = $1").bind(&hash[..]).fetch_optional(&mut **change).await?;
+        let row =
+            sqlx::query("SELECT used_at FROM invitation WHERE hash = $1").bind(&hash[..]).fetch_optional(&mut **change).await?;
         Ok(match row {
             None => TakenUp::Unknown,
             Some(row) if row.try_get::<Option<i64>, _>(0)?.is_some() => TakenUp::Used,
@@ -63,16 +75,12 @@ impl Store {
         })
     }
 
-    /// Enters a site or viewer under the hash of its token. A site gets the next place in the roster.
-    pub(crate) async fn enrol(
-        change: &mut Change,
-        invited: &Invited,
-        site: Option<(u16, &[u8])>,
-        token: &TokenHash,
-    ) -> Result<(), sqlx::Error> {
+    /// Enters a site or viewer under the hash of its token.
+    pub(crate) async fn enrol(change: &mut Change, enrolling: &Enrolling<'_>) -> Result<(), sqlx::Error> {
+        let Enrolling { invited, invitation, token, site } = enrolling;
         sqlx::query(
-            "INSERT INTO participant (token_hash, consortium, role, site, name, identity, enrolled_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO participant (token_hash, consortium, role, site, name, identity, invitation, enrolled_at, token_used)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)",
         )
         .bind(&token[..])
         .bind(&invited.consortium)
@@ -80,10 +88,32 @@ impl Store {
         .bind(site.map(|(index, _)| i64::from(index)))
         .bind(&invited.name)
         .bind(site.map(|(_, identity)| identity.to_vec()))
+        .bind(&invitation[..])
         .bind(unix_now())
         .execute(&mut **change)
         .await?;
         Ok(())
+    }
+
+    /// Gives a site that enrolled another token, if its first was never used: the answer that held it was lost, most likely. Gives
+    /// consortium and place; nothing where the token was used or the identity is another.
+    pub(crate) async fn enrol_again(
+        change: &mut Change,
+        invitation: &TokenHash,
+        identity: &[u8],
+        token: &TokenHash,
+    ) -> Result<Option<(String, u16)>, sqlx::Error> {
+        let row = sqlx::query(
+            "UPDATE participant SET token_hash = $3 WHERE invitation = $1 AND identity = $2 AND token_used = 0 RETURNING consortium, site",
+        )
+        .bind(&invitation[..])
+        .bind(identity)
+        .bind(&token[..])
+        .fetch_optional(&mut **change)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let site = index(row.try_get(1)?)?;
+        site.map(|site| Ok((row.try_get(0)?, site))).transpose()
     }
 
     /// A founding and the identities in its roster by index, from within a change that locks both until it ends.

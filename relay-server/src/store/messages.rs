@@ -109,6 +109,17 @@ impl Store {
         Ok(())
     }
 
+    /// Removes the ciphertexts and sealed shares of a round that is over; their digests stay. Whoever steals members' keys later finds
+    /// nothing here to open with them.
+    pub(crate) async fn forget(change: &mut Change, id: &RoundId) -> Result<(), sqlx::Error> {
+        sqlx::query("DELETE FROM message_part WHERE consortium = $1 AND round = $2 AND kind IN ('contribution', 'delivery')")
+            .bind(&id.consortium)
+            .bind(id.stored_number())
+            .execute(&mut **change)
+            .await?;
+        Ok(())
+    }
+
     /// SHA-256 of a message, if it is there.
     pub(crate) async fn message_digest(
         change: &mut Change,

@@ -16,7 +16,7 @@ pub(crate) use audit::Happening;
 pub(crate) use budget::Account;
 pub(crate) use consortia::{Founded, Registered};
 pub(crate) use heads::StoredHead;
-pub(crate) use invitations::{Invited, TakenUp};
+pub(crate) use invitations::{Enrolling, Invited, TakenUp};
 pub(crate) use messages::{Kind, RoundId, Stored, WHOLE_ROUND};
 pub(crate) use rounds::{RoundRow, Step, Stepped, state_name};
 pub use url::DatabaseUrl;
@@ -103,7 +103,11 @@ impl Store {
 /// SQLite has one writer; one connection means nobody waits for a lock inside a change.
 async fn sqlite_pool(options: &AnyConnectOptions, synchronous: &'static str) -> Result<AnyPool, sqlx::Error> {
     let pragmas = match synchronous {
-        "FULL" => "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;",
+        // What is deleted is overwritten.
+        "FULL" => {
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;
+             PRAGMA secure_delete = ON;"
+        }
         _ => "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000; PRAGMA foreign_keys = ON;",
     };
     let pool = AnyPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(5));

@@ -75,7 +75,10 @@ mod tests {
             ("postgres://relay:hunter2@db.example:5432/veilsight", "postgres://relay:***@db.example:5432/veilsight"),
             ("postgresql://relay:hun@ter2@db/veilsight", "postgresql://relay:***@db/veilsight"),
             ("postgres:///veilsight?host=/run/pg&user=relay", "postgres:///veilsight?host=/run/pg&user=relay"),
-            ("postgres://db/v?user=relay&password=hunter2&sslmode=require", "postgres://db/v?user=relay&password=***&sslmode=require"),
+            (
+                "postgres://db/v?user=relay&password=hunter2&sslmode=require",
+                "postgres://db/v?user=relay&password=***&sslmode=require",
+            ),
         ] {
             let parsed = DatabaseUrl::try_from(url.to_owned()).unwrap();
             assert_eq!(format!("{parsed:?}"), shown);

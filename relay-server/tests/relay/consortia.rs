@@ -1,9 +1,10 @@
 //! Consortia, invitations, roles, and each refusal by its own word.
 
-use federation::api::{ConsortiumState, RoundState};
+use federation::api::{ConsortiumState, Enrolled, RoundState};
 use he::aggregation::IdentityKey;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::Connection;
 
 use crate::common::*;
 use crate::sites::*;
@@ -55,9 +56,16 @@ async fn an_invitation_is_taken_up_once_in_its_time_and_by_a_new_identity() {
         assert_problem(api.post("/v1/enrolments", "", &body).await, 400, "wrong-identity").await;
     }
     // None of these refusals used it up.
-    assert_eq!(api.enrol(&invitation, Some(&key)).await.status(), StatusCode::CREATED);
-    assert_problem(api.enrol(&invitation, Some(&key)).await, 409, "invitation-used").await;
+    let lost: Enrolled = api.enrol(&invitation, Some(&key)).await.json().await.unwrap();
     assert_problem(api.enrol(&invitation, Some(&IdentityKey::make().unwrap())).await, 409, "invitation-used").await;
+    assert_problem(api.enrol(&invitation, None).await, 409, "invitation-used").await;
+    // The same site may ask again until it has used its token: the answer may have been lost on its way.
+    let found: Enrolled = api.enrol(&invitation, Some(&key)).await.json().await.unwrap();
+    assert_eq!((found.site, found.role), (lost.site, lost.role));
+    let path = format!("/v1/consortia/{ID}");
+    assert_problem(api.get(&path, &lost.token).await, 401, "unauthorised").await;
+    assert_eq!(api.get(&path, &found.token).await.status(), StatusCode::OK);
+    assert_problem(api.enrol(&invitation, Some(&key)).await, 409, "invitation-used").await;
     let second = api.invite("South", "site").await;
     assert_problem(api.enrol(&second, Some(&key)).await, 409, "identity-taken").await;
     tokio::time::sleep(std::time::Duration::from_millis(2200)).await;
@@ -223,7 +231,7 @@ async fn each_wrong_message_is_refused_by_its_own_word_and_changes_nothing() {
     }
     assert_eq!(api.round(number).await.contributed.len(), 0);
 
-    sites[0].contributes(&api, &round, &vectors[0]).await;
+    assert_eq!(sites[0].send(&api, number, "contribution", good.clone()).await.status(), StatusCode::CREATED);
     let second = sites[0].contribution(&api, &round, &vectors[1]).await;
     assert_problem(sites[0].send(&api, number, "contribution", second).await, 409, "second-contribution").await;
     for site in [1, 2] {
@@ -251,13 +259,16 @@ async fn each_wrong_message_is_refused_by_its_own_word_and_changes_nothing() {
     changed[answer.len() / 2] ^= 1;
     let refused = sites[0].send(&api, number, "answer", changed).await;
     assert!(matches!(refused.status().as_u16(), 400 | 403));
-    for site in &sites {
+    assert_eq!(sites[0].send(&api, number, "answer", answer.clone()).await.status(), StatusCode::CREATED);
+    for site in &sites[1..] {
         site.answers(&api, &round).await;
     }
     api.reaches(number, RoundState::Opened).await;
     assert_eq!(api.result(number).await.sum, sum);
-    let late = sites[0].answer(&api, &round).await;
-    assert_eq!(sites[0].send(&api, number, "answer", late).await.status(), StatusCode::OK);
+    assert_eq!(sites[0].send(&api, number, "answer", answer).await.status(), StatusCode::OK);
+    assert_eq!(sites[0].send(&api, number, "contribution", good).await.status(), StatusCode::OK);
+    assert_problem(api.get(&format!("/v1/consortia/{ID}/rounds/{number}/delivery"), &sites[0].token).await, 409, "stale-round")
+        .await;
     server.stop().await;
 }
 
@@ -275,5 +286,44 @@ async fn a_message_that_comes_after_its_state_is_stale() {
     assert_eq!(api.close(round.number).await.status(), StatusCode::OK);
     let late = sites[4].contribution(&api, &round, &vectors[4]).await;
     assert_problem(sites[4].send(&api, round.number, "contribution", late).await, 409, "stale-round").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_round_that_is_over_leaves_no_ciphertext_and_a_tampered_one_opens_no_wrong_sum() {
+    let place = Place::new();
+    let server = Server::start(place.federated()).await;
+    let api = Api::of(&server);
+    let mut sites = api.sites(3).await;
+    let (vectors, _) = vectors(3, 30, 8);
+    let first = whole_round(&api, &mut sites, update(30), &vectors).await;
+    let file = place.path().join("data/relay.sqlite");
+    let mut database = sqlx::SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+    let count = "SELECT count(*) FROM message_part WHERE kind IN ('contribution', 'delivery')";
+    assert_eq!(sqlx::query_scalar::<_, i64>(count).fetch_one(&mut database).await.unwrap(), 0);
+
+    let round = api.begin(update(30)).await;
+    assert_ne!(round.number, first);
+    for (site, values) in sites.iter().zip(&vectors).take(2) {
+        site.contributes(&api, &round, values).await;
+    }
+    // Somebody changes a stored contribution, in the middle of its bodies.
+    let row = "SELECT bytes FROM message_part WHERE kind = 'contribution' AND site = 1";
+    let mut bytes: Vec<u8> = sqlx::query_scalar(row).fetch_one(&mut database).await.unwrap();
+    let middle = bytes.len() - 100;
+    bytes[middle] ^= 1;
+    let update = "UPDATE message_part SET bytes = $1 WHERE kind = 'contribution' AND site = 1";
+    sqlx::query(update).bind(bytes).execute(&mut database).await.unwrap();
+    sites[2].contributes(&api, &round, &vectors[2]).await;
+    for _ in 0..100 {
+        if api.round(round.number).await.state.is_final() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let failed = api.round(round.number).await;
+    assert_eq!((failed.state, failed.failure.unwrap().code.as_str()), (RoundState::Failed, "damaged"));
+    let result = api.get(&format!("/v1/consortia/{ID}/rounds/{}/result", round.number), ADMIN).await;
+    assert_problem(result, 409, "stale-round").await;
     server.stop().await;
 }

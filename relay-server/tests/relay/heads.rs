@@ -79,7 +79,7 @@ async fn a_published_head(place: &Place, config: relay_server::Config) {
         assert_problem(infer(&server, place, &device, &test[0].1, Some(&shipped_tag)).await, 412, "stale-card").await;
     }
     let pooled: Vec<(usize, Vec<i16>)> = all.into_iter().flatten().collect();
-    let expected = federation::heads::lda(&statistics(&pooled), 0.01).unwrap().to_integers().unwrap();
+    let expected = federation::heads::lda(&statistics(&pooled), federation::heads::SHRINKAGE).unwrap().to_integers().unwrap();
     let plain = QuantisedHead::new(DIM, expected.weights, expected.bias, 1.0).unwrap();
     assert_eq!(activate(&api, 1).await.status(), StatusCode::OK);
     let answer = infer(&server, place, &device, &test[0].1, None).await.bytes().await.unwrap();

@@ -55,7 +55,9 @@ impl Drop for Process<'_> {
 fn spawn(place: &Place, database: Option<&str>) -> (Child, Api) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_relay-server"));
     command.current_dir(place.path()).env_clear().args(["--models", "zoo", "--listen", "127.0.0.1:0"]);
-    command.env("VEILSIGHT_RELAY_FEDERATION__ADMIN_TOKEN_SHA256", admin_hash()).env("VEILSIGHT_RELAY_LIMITS__POSTS_PER_MINUTE", "0");
+    command
+        .env("VEILSIGHT_RELAY_FEDERATION__ADMIN_TOKEN_SHA256", admin_hash())
+        .env("VEILSIGHT_RELAY_LIMITS__POSTS_PER_MINUTE", "0");
     if let Some(url) = database {
         command.env("VEILSIGHT_RELAY_DATABASE_URL", url);
     }
@@ -117,7 +119,9 @@ async fn a_round_under_kills(place: &Place, database: Option<String>) {
     assert_eq!((result.sum, result.cohort), (sum, vec![0, 1, 2]));
 
     let happenings = relay.api.happenings().await;
-    for (what, times) in [("contribution-stored", 3), ("confirmation-stored", 3), ("answer-stored", 3), ("confirming", 1), ("opened", 1)] {
+    for (what, times) in
+        [("contribution-stored", 3), ("confirmation-stored", 3), ("answer-stored", 3), ("confirming", 1), ("opened", 1)]
+    {
         assert_eq!(happenings.iter().filter(|other| *other == what).count(), times, "{what}");
     }
     assert!(relay.kills >= 14);

@@ -145,7 +145,8 @@ async fn at_a_deadline_enough_messages_go_on_and_too_few_end_the_round() {
 async fn states_until(mut stream: reqwest::Response, last: &str) -> Vec<String> {
     let (mut text, mut states) = (String::new(), Vec::new());
     while states.last().map(String::as_str) != Some(last) {
-        let chunk = tokio::time::timeout(Duration::from_secs(20), stream.chunk()).await.unwrap().unwrap().expect("the stream goes on");
+        let chunk =
+            tokio::time::timeout(Duration::from_secs(20), stream.chunk()).await.unwrap().unwrap().expect("the stream goes on");
         text.push_str(std::str::from_utf8(&chunk).unwrap());
         states = text
             .split("\n\n")

@@ -231,8 +231,7 @@ impl Site {
 /// Values of each site, and their sum.
 pub fn vectors(sites: usize, length: usize, seed: u64) -> (Vec<Vec<i64>>, Vec<i64>) {
     let mut numbers = Numbers::new(seed);
-    let vectors: Vec<Vec<i64>> =
-        (0..sites).map(|_| (0..length).map(|_| i64::from(numbers.small()) * 100).collect()).collect();
+    let vectors: Vec<Vec<i64>> = (0..sites).map(|_| (0..length).map(|_| i64::from(numbers.small()) * 100).collect()).collect();
     let sum = sum(&vectors);
     (vectors, sum)
 }
