@@ -3,7 +3,9 @@
 mod designs;
 mod ours;
 
-use anyhow::Result;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -24,7 +26,17 @@ pub struct Aggregate {
     /// Print one JSON object on the last line.
     #[arg(long)]
     json: bool,
+    /// Write the tables to this file in Markdown too.
+    #[arg(long)]
+    report: Option<PathBuf>,
 }
+
+const ROUND: &str = "A round: one site's contribution, all it sends and receives in bytes; milliseconds of the site, and of the relay to read all contributions, \
+                     add them and open the sum";
+const ROUND_COLUMNS: [&str; 10] =
+    ["", "sites", "values", "contribution", "sent", "received", "site ms", "read ms", "add ms", "open ms"];
+const DESIGNS: &str = "Bytes of a whole round by design, all sites together (the last two computed, see docs/PROTOCOL.md)";
+const DESIGN_COLUMNS: [&str; 5] = ["sites", "values", "one-time keys (ours)", "long-lived key shares", "KAHE + threshold AHE"];
 
 impl Aggregate {
     /// Measures and prints.
@@ -40,7 +52,20 @@ impl Aggregate {
         }
         let peer = self.tenseal()?;
         let designs = rounds.iter().map(designs::compare).collect::<Result<Vec<_>>>()?;
-        print(&rounds, &peer, &designs);
+        let (round_rows, design_rows) = (round_rows(&rounds, &peer), design_rows(&designs));
+        println!("{ROUND}");
+        table::print(ROUND_COLUMNS, &round_rows);
+        println!("\n{DESIGNS}");
+        table::print(DESIGN_COLUMNS, &design_rows);
+        if let Some(path) = &self.report {
+            let [rounds, designs] = [table::markdown(ROUND_COLUMNS, &round_rows), table::markdown(DESIGN_COLUMNS, &design_rows)];
+            let command = crate::cli::command_line();
+            let text = format!(
+                "# Sums of encrypted vectors\n\n`{command}`; median of {} runs, one thread.\n\n{ROUND}:\n\n{rounds}\n{DESIGNS}:\n\n{designs}",
+                self.runs
+            );
+            std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+        }
         if self.json {
             println!("{}", json!({"runs": self.runs, "veilsight": rounds, "tenseal": peer, "designs": designs}));
         }
@@ -57,41 +82,25 @@ impl Aggregate {
     }
 }
 
-fn print(rounds: &[Value], peer: &[Value], designs: &[Value]) {
-    let milliseconds = |value: &Value| format!("{:.3}", value.as_f64().unwrap_or(f64::NAN));
-    let whole = |value: &Value| value.to_string();
-    println!(
-        "A round: one site's contribution, all it sends and receives; the relay reads all contributions, adds them, opens the sum"
-    );
-    let row = |name: &str, round: &Value, [contribution, received, open]: [String; 3]| {
-        [
-            name.to_owned(),
-            whole(&round["sites"]),
-            whole(&round["dim"]),
-            contribution,
-            whole(&round["site_bytes"]),
-            received,
-            milliseconds(&round["site_ms"]),
-            milliseconds(&round["relay_read_ms"]),
-            milliseconds(&round["relay_add_ms"]),
-            open,
-        ]
-    };
-    let mut rows: Vec<_> = rounds
-        .iter()
-        .map(|round| {
-            let bytes = ["contribution_bytes", "member_received_bytes"].map(|key| whole(&round[key]));
-            let [contribution, received] = bytes;
-            row("veilsight", round, [contribution, received, milliseconds(&round["relay_open_ms"])])
-        })
-        .collect();
-    rows.extend(peer.iter().map(|round| row("TenSEAL", round, [whole(&round["site_bytes"]), "-".into(), "-".into()])));
-    table::print(["", "sites", "values", "contribution", "sent", "received", "site ms", "read ms", "add ms", "open ms"], &rows);
+fn milliseconds(value: &Value) -> String {
+    format!("{:.3}", value.as_f64().unwrap_or(f64::NAN))
+}
 
-    println!("\nBytes of a whole round by design, all sites together (see docs/PROTOCOL.md)");
-    let rows: Vec<_> = designs
-        .iter()
-        .map(|row| ["sites", "dim", "one_time_keys", "long_lived_shares", "threshold_ahe"].map(|column| whole(&row[column])))
-        .collect();
-    table::print(["sites", "values", "one-time keys (ours)", "long-lived key shares", "KAHE + threshold AHE"], &rows);
+fn round_rows(rounds: &[Value], peer: &[Value]) -> Vec<[String; 10]> {
+    let row = |name: &str, round: &Value, [contribution, received, open]: [String; 3]| {
+        let [sites, values, sent] = ["sites", "dim", "site_bytes"].map(|key| round[key].to_string());
+        let [site, read, add] = ["site_ms", "relay_read_ms", "relay_add_ms"].map(|key| milliseconds(&round[key]));
+        [name.to_owned(), sites, values, contribution, sent, received, site, read, add, open]
+    };
+    let ours = rounds.iter().map(|round| {
+        let [contribution, received] = ["contribution_bytes", "member_received_bytes"].map(|key| round[key].to_string());
+        row("veilsight", round, [contribution, received, milliseconds(&round["relay_open_ms"])])
+    });
+    let theirs = peer.iter().map(|round| row("TenSEAL", round, [round["site_bytes"].to_string(), "-".into(), "-".into()]));
+    ours.chain(theirs).collect()
+}
+
+fn design_rows(designs: &[Value]) -> Vec<[String; 5]> {
+    let columns = ["sites", "dim", "one_time_keys", "long_lived_shares", "threshold_ahe"];
+    designs.iter().map(|row| columns.map(|column| row[column].to_string())).collect()
 }

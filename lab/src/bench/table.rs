@@ -15,3 +15,10 @@ pub fn print<const N: usize>(heading: [&str; N], rows: &[[String; N]]) {
         line(row.each_ref().map(String::as_str));
     }
 }
+
+/// The same table in Markdown, numbers as they are.
+pub fn markdown<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
+    let line = |cells: &[&str]| format!("| {} |\n", cells.join(" | "));
+    let rows = rows.iter().map(|row| line(&row.each_ref().map(String::as_str)));
+    line(&heading) + &line(&["---"; N]) + &rows.collect::<String>()
+}
