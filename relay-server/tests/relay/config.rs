@@ -2,6 +2,8 @@
 
 use std::process::{Command, Output};
 
+use sha2::Digest;
+
 use crate::common::Place;
 
 fn relay(place: &Place) -> Command {
@@ -90,6 +92,34 @@ fn a_wrong_value_is_named_with_its_place_and_what_to_do() {
     assert!(said.contains("Environment") && said.contains("unknown"), "{said}");
     let said = refused(relay(&place).args(["--config", "absent.toml"]));
     assert!(said.contains("absent.toml") && said.contains("--config"), "{said}");
+}
+
+#[test]
+fn an_administrators_token_is_made_with_the_hash_that_lets_it_in() {
+    let place = Place::new();
+    let output = relay(&place).arg("--make-admin-token").output().unwrap();
+    let said = text(&output).0;
+    let word = |prefix: &str| said.split_whitespace().find(|word| word.starts_with(prefix)).unwrap().to_owned();
+    let hash = hex::encode(sha2::Sha256::digest(word("vsa_")));
+    assert!(said.contains(&format!("admin_token_sha256 = \"{hash}\"")), "{said}");
+    assert_ne!(text(&relay(&place).arg("--make-admin-token").output().unwrap()).0, said);
+    let config = printed(relay(&place).env("VEILSIGHT_RELAY_FEDERATION__ADMIN_TOKEN_SHA256", &hash));
+    assert_eq!(config["federation"]["admin_token_sha256"].as_str(), Some(hash.as_str()));
+    // Who puts the token itself there is told so, without a word of it in the message.
+    let said = refused(relay(&place).env("VEILSIGHT_RELAY_FEDERATION__ADMIN_TOKEN_SHA256", "vsa_0123456789"));
+    assert!(said.contains("--make-admin-token") && !said.contains("0123456789"), "{said}");
+}
+
+#[test]
+fn the_databases_password_is_never_printed() {
+    let place = Place::new();
+    let url = "postgres://relay:hunter2@127.0.0.1:1/veilsight";
+    let config = printed(relay(&place).env("VEILSIGHT_RELAY_DATABASE_URL", url));
+    assert_eq!(config["database_url"].as_str(), Some("postgres://relay:***@127.0.0.1:1/veilsight"));
+    let said = refused(relay(&place).args(["--models", "zoo", "--check-config"]).env("VEILSIGHT_RELAY_DATABASE_URL", url));
+    assert!(said.contains("database_url") && !said.contains("hunter2"), "{said}");
+    let said = refused(relay(&place).env("VEILSIGHT_RELAY_DATABASE_URL", "mysql://relay:hunter2@db/v"));
+    assert!(said.contains("database_url") && said.contains("PostgreSQL") && !said.contains("hunter2"), "{said}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use federation::api::{Round, RoundState};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::common::*;
@@ -51,12 +51,32 @@ async fn three_sites_open_the_exact_sum_and_nothing_else_is_there_before() {
     server.stop().await;
 }
 
+/// A site sends two different contributions many times at once: one of the two is kept, once.
+async fn many_at_once(api: &Api, site: &Site, round: &Round, values: &[i64]) {
+    let path = format!("/v1/consortia/{ID}/rounds/{}/contribution", round.number);
+    let two = [site.contribution(api, round, values).await, site.contribution(api, round, values).await];
+    let mut sending = tokio::task::JoinSet::new();
+    for attempt in 0..10 {
+        let (api, path, token, bytes) = (api.clone(), path.clone(), site.token.clone(), two[attempt % 2].clone());
+        sending.spawn(async move { (attempt % 2, api.send(Method::PUT, &path, &token, bytes).await.status().as_u16()) });
+    }
+    let answers = sending.join_all().await;
+    let kept: Vec<usize> = answers.iter().filter(|(_, status)| *status == 201).map(|(which, _)| *which).collect();
+    assert_eq!(kept.len(), 1, "{answers:?}");
+    assert!(
+        answers.iter().all(|(which, status)| *status == 201 || *status == if *which == kept[0] { 200 } else { 409 }),
+        "{answers:?}"
+    );
+}
+
 /// One site never contributes; one contributes and is gone; the rest open what was contributed.
 async fn five_sites_with_drop_outs(api: &Api) {
     let mut sites = api.sites(5).await;
     let (vectors, _) = vectors(5, 300, 2);
     let round = api.begin(update(300)).await;
-    for site in [0, 1, 2] {
+    many_at_once(api, &sites[0], &round, &vectors[0]).await;
+    for site in [1, 2] {
+        assert_problem(api.close(round.number).await, 409, "too-few").await;
         sites[site].contributes(api, &round, &vectors[site]).await;
         if site < 2 {
             assert_problem(api.close(round.number).await, 409, "too-few").await;
