@@ -197,3 +197,25 @@ test('a_worker_that_dies_before_it_started_is_a_program_that_did_not_load', asyn
   await soon();
   assert.equal(workers.length, 1);
 });
+
+test('another_model_keeps_the_image_and_prepares_it_anew', async () => {
+  const opened: string[] = [];
+  const { controller, state } = setUp(() => ({
+    open: async ({ model }) => {
+      opened.push(model);
+      return { card: { ...card, id: model }, backend: 'cpu', why: '' };
+    },
+  }));
+  await controller.choose(chosen());
+  await controller.scan();
+  await controller.useModel('m');
+  assert.deepEqual([opened, state.phase], [['m'], 'answered'], 'the same model changes nothing');
+  await controller.useModel('other');
+  assert.deepEqual([opened, state.phase, state.answer, state.card?.id], [['m', 'other'], 'ready', null, 'other']);
+});
+
+test('another_model_before_there_is_an_image_opens_nothing', async () => {
+  const { controller, state, workers } = setUp(() => ({}));
+  await controller.useModel('other');
+  assert.deepEqual([state.phase, workers.length], ['idle', 0]);
+});

@@ -102,3 +102,41 @@ test('relative_addresses_are_taken_from_the_relay', () => {
   l.sight(sighting('http://relay.test/v1/models'));
   assert.deepEqual(l.unexplained(), []);
 });
+
+const round = 'http://relay.test/v1/consortia/c/rounds/1';
+
+test('what_a_site_sends_is_told_by_its_nature', () => {
+  const l = ledger();
+  l.record(request({ method: 'POST', url: 'http://relay.test/v1/enrolments' }));
+  l.record(request({ method: 'PUT', url: `${round}/contribution`, status: 201 }));
+  l.record(request({ method: 'POST', url: `${round}/confirmation` }));
+  l.record(request({ method: 'POST', url: `${round}/answer` }));
+  l.record(request({ url: `${round}/delivery` }));
+  l.record(request({ url: 'http://relay.test/below/v1/consortia/c' }));
+  assert.deepEqual(
+    l.entries.map((e) => e.nature),
+    ['key', 'ciphertext', 'part', 'part', 'question', 'question'],
+  );
+});
+
+test('repeated_questions_of_a_site_are_one_line_and_still_explain_each_request', () => {
+  const l = ledger();
+  for (let i = 0; i < 5; i++) {
+    l.record(request({ url: round }));
+    l.record(request({}));
+    l.sight(sighting(round));
+  }
+  l.record(request({ url: round, status: 503 }));
+  assert.deepEqual(
+    l
+      .folded()
+      .map(({ entry, times }) => [entry.path, entry.status, times])
+      .filter(([path]) => path !== '/v1/models'),
+    [
+      ['/v1/consortia/c/rounds/1', 200, 5],
+      ['/v1/consortia/c/rounds/1', 503, 1],
+    ],
+  );
+  assert.equal(l.folded().length, 7);
+  assert.deepEqual(l.unexplained(), []);
+});

@@ -63,7 +63,7 @@ test('folders_give_the_classes_at_any_depth', async () => {
   assert.equal(source, 'folders');
   assert.deepEqual(
     files.map(({ group }) => group),
-    ['yes', 'yes', 'maybe'],
+    ['maybe', 'yes', 'yes'],
   );
   assert.deepEqual(
     problems.map(({ path }) => path),

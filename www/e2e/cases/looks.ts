@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { phantom } from '../support/images.ts';
 import { assertAccessible, overflows, screenshot } from '../support/looks.ts';
-import { choose, faultBox, prepare, prepareAndScan, verdict } from '../support/scan-page.ts';
-import type { Stage } from '../support/stage.ts';
+import { choose, faultBox, prepare, prepareAndScan, unexplained, verdict } from '../support/scan-page.ts';
+import { MODEL, type Stage } from '../support/stage.ts';
 
 const openAll = (page: Page) =>
   page.locator('veilsight-scan details.proof').evaluateAll((all) => {
@@ -120,5 +120,28 @@ export function looksCases(stage: () => Stage): void {
       assert.match(await notice.innerText(), /Research use only\.\s+Not a medical device\./);
       await prepareAndScan(page, await phantom(stage(), 75, false));
       assert.ok(await notice.isVisible());
+    }));
+
+  test('a_model_can_be_chosen_where_there_is_a_choice_and_the_image_stays', () =>
+    stage().with(async (page) => {
+      const list = await (await fetch(`${stage().recorder.origin}/v1/models`)).json();
+      const own = list.models.find(({ id }: { id: string }) => id === MODEL);
+      const models = [own, { ...own, id: 'twin', title: 'A twin' }];
+      const choice = page.locator('veilsight-scan #model');
+      await page.context().route('**/v1/models', (route) => route.fulfill({ json: { ...list, models: [own] } }));
+      await page.reload();
+      await page.waitForLoadState('networkidle');
+      assert.ok(!(await choice.isVisible()), 'one model is no choice');
+      await page.context().route('**/v1/models', (route) => route.fulfill({ json: { ...list, models } }));
+      await page.reload();
+      assert.equal(await choice.inputValue(), MODEL);
+      await prepare(page, await phantom(stage(), 76, true));
+      await choice.selectOption('twin');
+      await page.locator('veilsight-scan #scan:not([disabled])').waitFor();
+      await assertAccessible(page, 'with a choice of models');
+      await screenshot(page, 'model-choice');
+      await page.locator('veilsight-scan #scan').click();
+      await verdict(page).waitFor();
+      assert.deepEqual(await unexplained(page), []);
     }));
 }

@@ -144,6 +144,25 @@ export function siteCases(stage: () => Stage): void {
     }
   }
 
+  test('a_round_without_contributions_ends_and_names_who_was_missing', () =>
+    stage().with(async (page) => {
+      const { id, invitations } = await found(stage());
+      const others = await Promise.all([stage().page(address()), stage().page(address())]);
+      for (const [i, each] of [page, ...others].entries()) {
+        await site.enrol(each, invitations[i] ?? '');
+        await site.enrolled(each);
+      }
+      for (const other of others) await other.context().close();
+      await site.fingerprint(page);
+      await site.trust(page);
+      await beginRound(stage(), id, 1);
+      const failure = page.locator('veilsight-site #round-failure');
+      await failure.waitFor();
+      for (const name of NAMES) assert.match(await failure.innerText(), new RegExp(name));
+      assert.match(await failure.innerText(), /Nothing of any site was opened/);
+      await assertLooks(page, 'site-8-expired');
+    }, address()));
+
   test('a_used_invitation_is_refused_in_words_and_a_fresh_one_works', () =>
     stage().with(async (page) => {
       const { invitations } = await found(stage());

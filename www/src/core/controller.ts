@@ -79,6 +79,7 @@ export class Controller {
   readonly #around: Surroundings;
   readonly #hooks: ControllerHooks;
   readonly #worker: Supervisor;
+  #model: string;
   #openedIn = -1;
   #abort: AbortController | null = null;
   #again: (() => Promise<void>) | null = null;
@@ -86,6 +87,7 @@ export class Controller {
   constructor(around: Surroundings, hooks: ControllerHooks) {
     this.#around = around;
     this.#hooks = hooks;
+    this.#model = around.model;
     this.ledger = new Ledger(around.relay, around.isCode);
     const limits =
       around.limits ??
@@ -131,6 +133,19 @@ export class Controller {
       this.#set({ image: { blob, name, phantom: true }, picture: null, answer: null, steps: this.#keptSteps() });
       await this.#preview(signal);
     });
+  }
+
+  /** Another model from now on. The image stays, and is prepared anew for it. */
+  async useModel(model: string): Promise<void> {
+    if (model === this.#model) return;
+    this.#supersede();
+    this.#again = null;
+    this.#model = model;
+    this.#openedIn = -1;
+    const code = this.state.steps.get('code');
+    const steps: State['steps'] = code ? new Map([['code', code]]) : new Map();
+    this.#set({ phase: 'idle', card: null, picture: null, answer: null, fault: null, notice: '', steps });
+    if (this.state.image) await this.#prepare();
   }
 
   /** Encode, seal, ask the relay, open the answer. */
@@ -181,8 +196,12 @@ export class Controller {
 
   async #open(signal: AbortSignal): Promise<void> {
     if (this.#openedIn === this.#worker.generation && this.state.card) return;
-    const { relay, model } = this.#around;
-    const opened: Opened = await this.#worker.call('open', { relay, model }, this.#callOptions(signal));
+    const model = this.#model;
+    const opened: Opened = await this.#worker.call(
+      'open',
+      { relay: this.#around.relay, model },
+      this.#callOptions(signal),
+    );
     this.#openedIn = this.#worker.generation;
     this.#set({ card: opened.card, backend: { name: opened.backend, why: opened.why } });
   }

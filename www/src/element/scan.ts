@@ -1,5 +1,6 @@
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { parseWish } from '../core/backend-choice.ts';
+import { type Offer, offeredModels } from '../core/catalogue.ts';
 import { type Chosen, Controller } from '../core/controller.ts';
 import { count } from '../core/format.ts';
 import { probe } from '../core/probe.ts';
@@ -14,9 +15,13 @@ import { cardView } from './views/card.ts';
 import { dropView, imageView, storyView } from './views/drop.ts';
 import { icon } from './views/icons.ts';
 import { ledgerView } from './views/ledger.ts';
+import { modelView } from './views/model.ts';
 import { relayView } from './views/relay.ts';
 import { announcement, assuranceView, backendView, faultView, noticeView } from './views/status.ts';
 import { stepsView } from './views/steps.ts';
+
+/** The model whose images we can draw ourselves. */
+const DRAWN = 'brain-mri';
 
 /** Who takes the focus of a button that is gone, in this order. */
 const HEIRS = ['cancel', 'scan', 'pick'];
@@ -24,7 +29,7 @@ const HEIRS = ['cancel', 'scan', 'pick'];
 const withoutSlash = (address: string): string => address.replace(/\/+$/, '');
 
 /**
- * `<veilsight-scan relay model backend theme assets>`: choose an image, see it encoded and sealed on the device, and read the
+ * `<veilsight-scan relay model choice backend theme assets>`: choose an image, see it encoded and sealed on the device, and read the
  * answer that the relay computed on ciphertext. Fires `veilsight-progress`, `veilsight-answer` and `veilsight-error`.
  */
 export class VeilsightScan extends LitElement {
@@ -32,16 +37,20 @@ export class VeilsightScan extends LitElement {
   static override properties = {
     relay: { type: String },
     model: { type: String },
+    choice: { type: Boolean },
     backend: { type: String },
     theme: { type: String, reflect: true },
     assets: { type: String },
     dragging: { state: true },
+    offers: { state: true },
   };
 
   /** Address of the relay; empty: where this module came from. */
   declare relay: string;
   /** Name of the model on the relay. */
   declare model: string;
+  /** Whether the person may choose among the relay's models. */
+  declare choice: boolean;
   /** `auto`, `webgpu` or `cpu`. */
   declare backend: string;
   /** `auto`, `light` or `dark`. */
@@ -49,6 +58,7 @@ export class VeilsightScan extends LitElement {
   /** Directory of Veilsight's build; empty: the relay's, or where this module came from. */
   declare assets: string;
   declare dragging: boolean;
+  declare offers: Offer[];
 
   #controller: Controller | null = null;
   #stopWatching: (() => void) | null = null;
@@ -57,7 +67,9 @@ export class VeilsightScan extends LitElement {
   constructor() {
     super();
     this.relay = '';
-    this.model = 'brain-mri';
+    this.model = DRAWN;
+    this.choice = false;
+    this.offers = [];
     this.backend = 'auto';
     this.theme = 'auto';
     this.assets = '';
@@ -77,10 +89,11 @@ export class VeilsightScan extends LitElement {
   }
 
   override willUpdate(changed: PropertyValues<this>): void {
-    const anew = (['relay', 'model', 'backend', 'assets'] as const).some((name) => changed.has(name));
-    if (!anew || !this.hasUpdated || !this.isConnected) return;
-    this.#end();
-    this.#begin();
+    if (!this.hasUpdated || !this.isConnected) return;
+    if ((['relay', 'choice', 'backend', 'assets'] as const).some((name) => changed.has(name))) {
+      this.#end();
+      this.#begin();
+    } else if (changed.has('model')) void this.#controller?.useModel(this.model);
   }
 
   /** A button that gives way to another hands the focus on, so that the keyboard is never lost. */
@@ -132,6 +145,12 @@ export class VeilsightScan extends LitElement {
     );
     this.#controller = controller;
     this.#watch(controller, new URL(assets).origin === location.origin);
+    if (this.choice) void this.#ask(controller, relay);
+  }
+
+  async #ask(controller: Controller, relay: string): Promise<void> {
+    const offers = await offeredModels(relay, controller.ledger);
+    if (this.#controller === controller) this.offers = offers;
   }
 
   #end(): void {
@@ -186,6 +205,9 @@ export class VeilsightScan extends LitElement {
   };
 
   readonly #actions = {
+    useModel: (model: string) => {
+      this.model = model;
+    },
     pick: () => this.renderRoot.querySelector<HTMLInputElement>('#file')?.click(),
     drag: this.#drag,
     drop: this.#drop,
@@ -224,8 +246,12 @@ export class VeilsightScan extends LitElement {
   }
 
   #left(controller: Controller): TemplateResult {
+    return html`${modelView(this.offers, this.model, controller.busy, this.#actions)} ${this.#image(controller)}`;
+  }
+
+  #image(controller: Controller): TemplateResult {
     const { state } = controller;
-    if (!state.image && !controller.busy) return dropView(this.dragging, this.#actions);
+    if (!state.image && !controller.busy) return dropView(this.dragging, this.model === DRAWN, this.#actions);
     const view = {
       name: state.image?.name ?? 'A phantom is being drawn',
       phantom: state.image?.phantom ?? false,

@@ -97,31 +97,22 @@ const siteOnly = css`
   .stage-body > * {
     min-width: 0;
   }
+  .stage .two {
+    align-items: start;
+  }
   .form {
     display: grid;
     gap: 1rem;
     max-width: 34rem;
   }
-  .form label,
-  .field {
+  .form label {
     display: grid;
     gap: 0.35rem;
     font-weight: 600;
     font-size: 0.9375rem;
   }
-  .field {
+  .stage .field {
     max-width: 22rem;
-  }
-  input:not(.hidden),
-  select {
-    font: 400 1rem/1.25 var(--sans);
-    width: 100%;
-    min-height: 2.75rem;
-    padding: 0.5rem 0.75rem;
-    color: var(--ink);
-    background: var(--surface);
-    border: 1px solid light-dark(#8a9da4, #5a737e);
-    border-radius: 10px;
   }
   input[readonly] {
     background: var(--sunken);
@@ -200,6 +191,12 @@ const siteOnly = css`
   .drop .centred .primary {
     margin-block: 0;
   }
+  .centred > button {
+    flex: 0 1 auto;
+  }
+  .pairs {
+    grid-template-columns: 1fr 1fr;
+  }
   .table {
     width: 100%;
     border-collapse: collapse;
@@ -218,6 +215,7 @@ const siteOnly = css`
     overflow-wrap: anywhere;
   }
   .table thead th {
+    overflow-wrap: normal;
     font-size: 0.8125rem;
     color: var(--muted);
   }
@@ -240,7 +238,7 @@ const siteOnly = css`
     overflow-x: auto;
   }
   .members {
-    min-width: 26rem;
+    min-width: 22rem;
   }
   .members .named th {
     color: var(--bad);

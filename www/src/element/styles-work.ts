@@ -2,6 +2,23 @@ import { css } from 'lit';
 
 /** The upper half: choosing, the picture, steps, answer and faults. */
 export const workStyles = css`
+  .field {
+    display: grid;
+    gap: 0.35rem;
+    font-weight: 600;
+    font-size: 0.9375rem;
+  }
+  input:not(.hidden),
+  select {
+    font: 400 1rem/1.25 var(--sans);
+    width: 100%;
+    min-height: 2.75rem;
+    padding: 0.5rem 0.75rem;
+    color: var(--ink);
+    background: var(--surface);
+    border: 1px solid light-dark(#8a9da4, #5a737e);
+    border-radius: 10px;
+  }
   .drop {
     display: grid;
     justify-items: center;

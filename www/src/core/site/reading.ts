@@ -45,6 +45,8 @@ export async function labelFiles(
 ): Promise<{ source: string; files: LabelledFile[]; problems: Problem[] }> {
   const paths = belowTop(found.map(({ path }) => path));
   const all = found.map(({ file }, i) => ({ path: paths[i] ?? '', file }));
+  // Browsers list folders in any order; which of two equal pictures counts should not depend on it.
+  all.sort((a, b) => (a.path < b.path ? -1 : 1));
   const images = all.filter((entry) => !isCsv(entry));
   for (const table of all.filter(isCsv)) {
     const labels = parseLabels(await table.file.text());

@@ -8,8 +8,8 @@ export interface DropActions {
   phantom: (lesion: boolean) => void;
 }
 
-/** The place for a file, and the two phantoms for whoever has none at hand. */
-export function dropView(dragging: boolean, actions: DropActions): TemplateResult {
+/** The place for a file, and the two phantoms for whoever has none at hand, where the model is one that phantoms are drawn for. */
+export function dropView(dragging: boolean, phantoms: boolean, actions: DropActions): TemplateResult {
   return html`
     <div
       class="drop ${dragging ? 'over' : ''}"
@@ -24,15 +24,19 @@ export function dropView(dragging: boolean, actions: DropActions): TemplateResul
       <button class="primary" id="pick" @click=${actions.pick}>Choose a file</button>
       <p class="assurance">${icon('lock')} The image never leaves this device.</p>
     </div>
-    <div class="phantoms" role="group" aria-labelledby="phantom-title">
-      <p id="phantom-title" class="muted">No image at hand? Try a phantom: a drawing made by this page, not a patient.</p>
-      <div class="row">
-        <button id="phantom-plain" @click=${() => actions.phantom(false)}>Without lesion</button>
-        <button id="phantom-lesion" @click=${() => actions.phantom(true)}>With lesion</button>
-      </div>
-    </div>
+    ${phantoms ? phantomsView(actions) : nothing}
   `;
 }
+
+const phantomsView = (actions: DropActions): TemplateResult => html`
+  <div class="phantoms" role="group" aria-labelledby="phantom-title">
+    <p id="phantom-title" class="muted">No image at hand? Try a phantom: a drawing made by this page, not a patient.</p>
+    <div class="row">
+      <button id="phantom-plain" @click=${() => actions.phantom(false)}>Without lesion</button>
+      <button id="phantom-lesion" @click=${() => actions.phantom(true)}>With lesion</button>
+    </div>
+  </div>
+`;
 
 /** What happens, told before anything does. */
 export function storyView(): TemplateResult {

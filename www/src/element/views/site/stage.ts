@@ -16,9 +16,9 @@ const WORDS: Record<StageStatus, string> = { done: 'done', now: 'now', later: 'l
 
 const bodyView = ({ title, body, open }: Stage, status: StageStatus): unknown => {
   const content = html`<div class="stage-body">${body}</div>`;
-  if (status !== 'done') return content;
+  if (status !== 'done' || open) return content;
   return html`
-    <details class="more" ?open=${open}>
+    <details class="more">
       <summary>Details<span class="hidden"> of: ${title}</span></summary>
       ${content}
     </details>

@@ -44,7 +44,7 @@ export function statisticsView(state: SiteState, prepared: Prepared, actions: St
     <div class="two">
       ${countsTable(prepared)}
       <div>
-        <dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
+        <dl class="facts pairs">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
         <p class="muted small spaced">
           For each class the number of images and the sum of their CLS tokens, and for all classes together the sums of the products of their
           entries. A token longer than the clip norm (${count(state.view?.consortium.clip_norm ?? 0)} steps) was scaled down to it, so that no
@@ -59,17 +59,17 @@ export function statisticsView(state: SiteState, prepared: Prepared, actions: St
 const SEES = ({ consortium: { rules } }: SiteView): [string, string][] => [
   [
     'The relay',
-    'that this site took part, when, and how many bytes it sent. The numbers reach it encrypted under a key made for this round alone.',
+    'that this site takes part, when, and how many bytes it sends. Its numbers arrive encrypted under a key made for this round alone.',
   ],
   [
-    'The other sites',
-    `the sum over all sites of the cohort, once ${rules.threshold} sites have answered for it: counts, sums and products of all together. Never this site's own.`,
+    'The relay and all sites',
+    `the sum over the cohort, once ${rules.threshold} sites have answered for it: counts, sums and products of all together, never this site's own.`,
   ],
   [
-    'All other sites of a cohort together',
-    'could take their own parts from the sum and be left with yours. Noise is for that case.',
+    'All other sites together',
+    'could take their own parts from the sum and be left with yours; and a class with one image in all sites shows its CLS token. Noise is for these cases.',
   ],
-  ['Nobody', 'an image, a pixel, a CLS token of a single image, or anything of the hold-out.'],
+  ['Nobody', 'an image, a pixel, or anything of the hold-out.'],
 ];
 
 /** Who sees what of a contribution. */
