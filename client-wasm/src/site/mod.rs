@@ -69,8 +69,8 @@ impl Site {
         on_event: Function,
         signal: AbortSignal,
     ) -> Result<Site, JsValue> {
-        let options: Invited =
-            serde_wasm_bindgen::from_value(options).map_err(|_| ClientError::internal("the options are not {relay, invitation}"))?;
+        let options: Invited = serde_wasm_bindgen::from_value(options)
+            .map_err(|_| ClientError::internal("the options are not {relay, invitation}"))?;
         Ok(enrol(options, Vault::new(key, save), Events::new(on_event), signal).await?)
     }
 

@@ -149,8 +149,8 @@ impl Site {
         let rules = self.store.consortium().rules;
         let data = self.data.as_mut().ok_or_else(|| ClientError::refused("encode images first"))?;
         let shape = data.shape()?;
-        let fits = |round: &&Round| round.number == number && round.length == shape.length() && round.purpose == Purpose::Statistics;
-        if self.rounds.all.iter().find(fits).is_none() {
+        let sums_these = |round: &Round| round.length == shape.length() && round.purpose == Purpose::Statistics;
+        if !self.rounds.all.iter().any(|round| round.number == number && sums_these(round)) {
             return Err(ClientError::refused("the round sums something else than these statistics"));
         }
         let made = data.made.iter().position(|made| made.round == number && made.noise == wish);

@@ -52,8 +52,7 @@ impl Vault {
     pub async fn seal(&self, record: Record, plain: &[u8]) -> Result<(), ClientError> {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(ClientError::internal)?;
-        let mut plain = Zeroizing::new(plain.to_vec());
-        let promise = subtle()?.encrypt_with_object_and_u8_array(&params(record, &nonce), &self.key, &mut plain).map_err(refused)?;
+        let promise = subtle()?.encrypt_with_object_and_u8_array(&params(record, &nonce), &self.key, plain).map_err(refused)?;
         let sealed = Uint8Array::new(&JsFuture::from(promise).await.map_err(refused)?);
         let bytes = Uint8Array::new_with_length(NONCE_BYTES as u32 + sealed.length());
         bytes.set(&Uint8Array::from(&nonce[..]), 0);
@@ -71,9 +70,9 @@ impl Vault {
         let Some((nonce, body)) = sealed.split_first_chunk::<NONCE_BYTES>() else {
             return Err(ClientError::no_vault("what it kept of the site is damaged"));
         };
-        let mut body = body.to_vec();
-        let promise = subtle()?.decrypt_with_object_and_u8_array(&params(record, nonce), &self.key, &mut body).map_err(refused)?;
-        let opened = JsFuture::from(promise).await.map_err(|_| ClientError::no_vault("what it kept of the site does not open"))?;
+        let promise = subtle()?.decrypt_with_object_and_u8_array(&params(record, nonce), &self.key, body).map_err(refused)?;
+        let opened =
+            JsFuture::from(promise).await.map_err(|_| ClientError::no_vault("what it kept of the site does not open"))?;
         let opened = Uint8Array::new(&opened);
         let plain = Zeroizing::new(opened.to_vec());
         opened.fill(0, 0, opened.length());

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { beginRound, found, NAMES, phantomFolder } from '../support/federation.ts';
-import { assertLooks } from '../support/looks.ts';
+import { assertLooks, screenshot } from '../support/looks.ts';
 import { nativeEncode } from '../support/native.ts';
 import { Scanner } from '../support/scanner.ts';
 import * as site from '../support/site-page.ts';
@@ -80,7 +80,9 @@ export function siteCases(stage: () => Stage): void {
 
       await beginRound(stage(), id);
       await north.locator('veilsight-site #contribute').waitFor();
+      await site.wishNoise(north, '4');
       await assertLooks(north, 'site-4-contribute');
+      await site.wishNoise(north, '');
       await site.contribute(south);
       assert.match(await site.todo(south).innerText(), /waits for North and East.*may be closed/);
       await close();
@@ -112,12 +114,32 @@ export function siteCases(stage: () => Stage): void {
       );
       const { versions } = (await stage().admin('GET', '/v1/models/brain-mri/versions')) as { versions: unknown[] };
       assert.ok(versions.length >= 1, 'the head is served');
+      await aNoisyRound(id, [north, east, again]);
       await nothingOfAnImageLeft(folders.map(({ folder }) => folder));
       await again.reload();
-      assert.deepEqual((await site.heads(again)).federated?.[1], 2, 'the result is still there after a reload');
+      assert.equal((await site.heads(again)).federated?.[1], 2, 'the result is still there after a reload');
     });
     for (const { remove } of folders) await remove();
   });
+
+  /** With noise the counts are no longer exact, and the page keeps account of what it cost. */
+  async function aNoisyRound(id: string, pages: Page[]): Promise<void> {
+    await beginRound(stage(), id, null);
+    for (const page of pages) {
+      await site.wishNoise(page, '8');
+      await site.contribute(page);
+    }
+    for (const page of pages) {
+      await page.locator('veilsight-site #todo', { hasText: 'Round 2 is open' }).waitFor();
+      await page.locator('veilsight-site', { hasText: /have cost this site ε = 8\.00/ }).waitFor();
+    }
+    const { sum } = (await stage().admin('GET', `/v1/consortia/${id}/rounds/2/result`)) as { sum: number[] };
+    assert.notDeepEqual(sum.slice(0, 2), [15, 15]);
+    assert.ok(
+      sum.slice(0, 2).every((count) => Math.abs(count) < 500),
+      `${sum.slice(0, 2)}`,
+    );
+  }
 
   async function lookAtFolder(page: Page): Promise<void> {
     await page.locator('veilsight-site #problems summary').click();
@@ -155,7 +177,7 @@ export function siteCases(stage: () => Stage): void {
       for (const other of others) await other.context().close();
       await site.fingerprint(page);
       await site.trust(page);
-      await beginRound(stage(), id, 1);
+      await beginRound(stage(), id, null, 1);
       const failure = page.locator('veilsight-site #round-failure');
       await failure.waitFor();
       for (const name of NAMES) assert.match(await failure.innerText(), new RegExp(name));
@@ -247,6 +269,8 @@ export function siteCases(stage: () => Stage): void {
       await site.enrolled(page);
       await site.chooseFolder(page, folder);
       await page.locator('veilsight-site #encode').click();
+      await page.locator('veilsight-site .work', { hasText: 'of 8 images' }).waitFor();
+      await screenshot(page, 'site-3-encoding');
       await page.locator('veilsight-site #cancel').click();
       await site.faultBox(page, 'cancelled').waitFor();
       await page.locator('veilsight-site #put-away').click();

@@ -28,13 +28,13 @@ export async function found(stage: Stage): Promise<Found> {
   return { id, invitations };
 }
 
-export const beginRound = (stage: Stage, id: string, seconds = 600): Promise<unknown> =>
+export const beginRound = (stage: Stage, id: string, publish: 'lda' | null = 'lda', seconds = 600): Promise<unknown> =>
   stage.admin('POST', `/v1/consortia/${id}/rounds`, {
     purpose: 'statistics',
     contribute_s: seconds,
     confirm_s: seconds,
     open_s: seconds,
-    publish: 'lda',
+    publish,
   });
 
 /** A folder with one sub-folder of phantoms for each class; `unreadable` adds files that no site can use. */

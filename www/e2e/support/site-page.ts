@@ -42,6 +42,12 @@ export async function encode(page: Page): Promise<void> {
   await part(page, '#statistics').waitFor({ state: 'attached', timeout: 240_000 });
 }
 
+/** Asks for noise of this ε, or for none (''), and waits for what it promises. */
+export async function wishNoise(page: Page, epsilon: string): Promise<void> {
+  await part(page, '#noise').selectOption(epsilon);
+  await part(page, '#noise-offer').waitFor({ state: epsilon ? 'visible' : 'detached' });
+}
+
 export async function contribute(page: Page): Promise<void> {
   await part(page, '#contribute').click();
   await part(page, '#contribute').waitFor({ state: 'detached' });

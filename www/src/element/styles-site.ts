@@ -78,11 +78,11 @@ const siteOnly = css`
     background: var(--good-soft);
     border-color: transparent;
   }
-  .stage h3 {
+  .stage-main > h3 {
     font-size: 1.125rem;
     line-height: 2rem;
   }
-  .stage.later h3 {
+  .stage.later .stage-main > h3 {
     color: var(--muted);
     font-weight: 600;
   }

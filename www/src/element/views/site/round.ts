@@ -4,7 +4,7 @@ import type { SiteState } from '../../../core/site/site-controller.ts';
 import type { Round, RoundState, SiteView } from '../../../core/site/site-types.ts';
 import { currentRound, listed, siteName } from '../../../core/site/todo.ts';
 import { icon } from '../icons.ts';
-import { type NoiseActions, noiseView, seenView } from './statistics.ts';
+import { type NoiseActions, noiseView, seenView, spentView } from './statistics.ts';
 
 export interface RoundActions extends NoiseActions {
   contribute: (round: number) => void;
@@ -80,13 +80,16 @@ function failureView(view: SiteView, round: Round): TemplateResult | typeof noth
   const { failure } = round;
   if (!failure) return nothing;
   const names = listed(failure.sites.map((index) => siteName(view, index)));
+  const [what, whom] =
+    round.state === 'expired' ? ['The round ended without a sum', 'missing'] : ['The round failed', 'named'];
+  const title = names ? `${what}; ${whom}: ${names}` : what;
   return html`
     <div class="fault" role="alert" data-code=${failure.code} id="round-failure">
       ${icon('alert')}
       <div>
-        <h3>${round.state === 'expired' ? 'The round ended without a sum' : 'The round failed'}${names ? `: ${names}` : ''}</h3>
+        <h3>${title}</h3>
         <p>${failure.detail}</p>
-        <p class="do">Nothing of any site was opened. The administrator can open another round; the statistics are still here.</p>
+        <p class="do">Nothing of any site was opened. The administrator can open another round; statistics that were made stay here.</p>
       </div>
     </div>
   `;
@@ -141,6 +144,6 @@ export function roundView(state: SiteState, actions: RoundActions): TemplateResu
         ? html`<p class="muted small">This page confirms and answers by itself while it is open. Members that are away at the opening are waited for until the deadline.</p>`
         : nothing
     }
-    ${pastView(view.rounds.slice(1))}
+    ${spentView(view)} ${pastView(view.rounds.slice(1))}
   `;
 }

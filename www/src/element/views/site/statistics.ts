@@ -120,10 +120,16 @@ export function noiseView(state: SiteState, actions: NoiseActions): TemplateResu
           `
         : nothing
     }
-    ${
-      state.view?.spent
-        ? html`<p class="muted small">Rounds with noise have cost this site ε = ${state.view.spent.epsilon.toFixed(2)} together, at δ = ${state.view.spent.delta}.</p>`
-        : nothing
-    }
+  `;
+}
+
+/** What the rounds with noise have cost so far. */
+export function spentView({ spent }: SiteView): TemplateResult | typeof nothing {
+  if (!spent) return nothing;
+  return html`
+    <p class="muted small" id="spent">
+      Rounds with noise have cost this site ε = ${spent.epsilon.toFixed(2)} together, at δ = ${spent.delta}, if the other sites added their parts.
+      Rounds without noise are not in this account.
+    </p>
   `;
 }
