@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use he::{EncryptedHead, EncryptedLogits, GLWE_2048_TU17, PreparedPublicKey, PublicKey, SealedToken, SecretKey};
+use models::QuantisedHead;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -75,29 +76,30 @@ impl Evaluation {
 }
 
 /// A client and a relay in one process; every message passes through its bytes, as over the network.
-struct Channel {
+pub(crate) struct Channel {
     key: SecretKey,
     session: PreparedPublicKey,
     head: EncryptedHead,
 }
 
 impl Channel {
-    fn open(pipeline: &Pipeline) -> Result<Self> {
+    /// # Errors
+    /// Where the encryption is another than is known here, or refuses the head.
+    pub(crate) fn open(he_parameters: &str, head: &QuantisedHead) -> Result<Self> {
         let set = &GLWE_2048_TU17;
-        ensure!(
-            pipeline.card.he_parameters == "GLWE_2048_TU17",
-            "the card names the encryption {}, which is not known here",
-            pipeline.card.he_parameters
-        );
+        ensure!(he_parameters == "GLWE_2048_TU17", "the card names the encryption {he_parameters}, which is not known here");
         let key = SecretKey::make(set)?;
         let public = key.make_public_key()?.to_bytes();
         let session = PublicKey::from_bytes(set, &public)?.prepare();
-        let head = &pipeline.head;
         let head = EncryptedHead::derive(set, head.classes, head.dim, head.weights(), head.bias())?;
         Ok(Self { key, session, head })
     }
 
-    fn logits(&self, token: &[i16]) -> Result<Vec<i64>> {
+    /// Logits of a token, by way of ciphertexts.
+    ///
+    /// # Errors
+    /// Where the encryption refuses the token.
+    pub(crate) fn logits(&self, token: &[i16]) -> Result<Vec<i64>> {
         let set = &GLWE_2048_TU17;
         let sent = self.key.make_sealed_token(token)?.to_bytes();
         let received = SealedToken::from_bytes(set, token.len(), &sent)?;
@@ -113,7 +115,7 @@ impl Channel {
 /// Where an image cannot be decoded or a label is none of the model's classes.
 pub fn evaluate(pipeline: &Pipeline, split: &Split, encrypted: bool, progress: &(dyn Fn() + Sync)) -> Result<Evaluation> {
     let truth = classes(pipeline, split)?;
-    let channel = if encrypted { Some(Channel::open(pipeline)?) } else { None };
+    let channel = if encrypted { Some(Channel::open(&pipeline.card.he_parameters, &pipeline.head)?) } else { None };
     let one = |sample: &crate::data::Sample| -> Result<(Encoded, Option<Vec<i64>>)> {
         let encoded = pipeline.encode(&sample.bytes).with_context(|| sample.file.clone())?;
         let opened = channel.as_ref().map(|c| c.logits(&encoded.quantised)).transpose()?;
@@ -142,7 +144,10 @@ pub fn evaluate(pipeline: &Pipeline, split: &Split, encrypted: bool, progress: &
 }
 
 /// The split's labels as the model's classes.
-fn classes(pipeline: &Pipeline, split: &Split) -> Result<Vec<usize>> {
+///
+/// # Errors
+/// Where a label is none of them.
+pub fn classes(pipeline: &Pipeline, split: &Split) -> Result<Vec<usize>> {
     let ids: Vec<&str> = pipeline.card.classes.iter().map(|c| c.id.as_str()).collect();
     let find = |label: &String| {
         let found = ids.iter().position(|id| id == label);

@@ -1,10 +1,12 @@
 //! The laboratory: train encoders, fit heads, evaluate plain and encrypted answers, report.
 #![deny(missing_docs)]
 
+pub mod attack;
 pub mod bench;
 pub mod cli;
 pub mod data;
 pub mod evaluate;
+pub mod federate;
 pub mod fit;
 pub mod metrics;
 pub mod pack;

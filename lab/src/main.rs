@@ -19,8 +19,16 @@ enum Command {
     Keep(cli::fit::Keep),
     Evaluate(cli::evaluate::Evaluate),
     Report(cli::report::Report),
+    Federate(Box<cli::federate::Federate>),
+    Consortium(cli::consortium::ConsortiumArgs),
+    /// A hospital without a page.
+    #[command(subcommand)]
+    Site(cli::site::Command),
     Encode(cli::evaluate::Encode),
     Phantom(cli::evaluate::Phantom),
+    /// Attack what sites could send.
+    #[command(subcommand)]
+    Attack(cli::attack::Attack),
     /// A relay's audit log.
     #[command(subcommand)]
     Audit(cli::audit::Audit),
@@ -36,8 +44,12 @@ fn main() -> anyhow::Result<()> {
         Command::Keep(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Report(command) => command.run(),
+        Command::Federate(command) => command.run(),
+        Command::Consortium(command) => command.run(),
+        Command::Site(command) => cli::site::main(command),
         Command::Encode(command) => command.run(),
         Command::Phantom(command) => command.run(),
+        Command::Attack(command) => command.run(),
         Command::Audit(command) => command.run(),
         Command::Bench(bench) => bench.run(),
     }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     evaluate::Evaluation,
+    federate::{self, record::FederateRecord},
     fit::{self, Tokens},
     metrics,
     train::{
@@ -274,6 +275,41 @@ fn write(summary: &Summary, variant: &Variant, fitted: &Fitted, text: &CardText,
     };
     put("encoder.safetensors", &variant.bytes)?;
     put("head.safetensors", &fitted.head.to_safetensors()?)?;
+    put("card.json", card.to_json()?.as_bytes())
+}
+
+/// Puts the head of a real round into the pack in `folder`, with a temperature fitted on validation tokens: an encoder separates the images
+/// that it was trained on better than others, so a head of their statistics is too sure of itself. Figures of the head before are taken out of the card.
+///
+/// # Errors
+/// Where the card cannot be read or written.
+pub fn put_head(
+    folder: &Path,
+    head: &QuantisedHead,
+    logit_scale: f64,
+    val: &federate::tokens::Tokens,
+    record: &FederateRecord,
+) -> Result<()> {
+    let path = folder.join("card.json");
+    let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut card = ModelCard::from_json(&text)?;
+    let logits = |row: &Vec<i16>| head.logits(row).iter().map(|l| *l as f64).collect();
+    let logits: Vec<Vec<f64>> = val.rows.iter().map(logits).collect();
+    card.calibration.logit_scale = fit::best_scale(&logits, &val.classes, logit_scale);
+    card.metrics.clear();
+    let origin = serde_json::json!({
+        "kind": "LDA in closed form of the statistics that a round opened",
+        "sites": record.sites,
+        "images": record.published.images,
+        "split_by": record.split_by,
+        "clip_norm": record.clip_norm,
+        "shrinkage": record.shrinkage,
+        "temperature": (logit_scale / card.calibration.logit_scale * 1e4).round() / 1e4,
+        "command": record.command,
+    });
+    card.training.more.insert("head".into(), origin);
+    let put = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).with_context(|| format!("cannot write {name}"));
+    put("head.safetensors", &head.to_safetensors()?)?;
     put("card.json", card.to_json()?.as_bytes())
 }
 

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::{evaluate::Evaluation, evaluate::Figures, pack::FitRecord, train::run::Summary};
+use crate::{
+    attack::record::Leakage, evaluate::Evaluation, evaluate::Figures, federate::record::FederateRecord, pack::FitRecord,
+    train::run::Summary,
+};
 
 /// One record.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,6 +44,10 @@ pub enum Record {
         /// Figures.
         evaluation: Box<Evaluation>,
     },
+    /// What attacks on messages gave away.
+    Leakage(Box<Leakage>),
+    /// A simulated consortium.
+    Federate(Box<FederateRecord>),
 }
 
 /// The project's folder of records.

@@ -14,10 +14,10 @@ use crate::{
 pub fn markdown(model: &str, records: &[Record], chart: &str) -> String {
     let mut out = format!(
         "# {model}\n\nWritten by `cargo lab report` from the run records in `runs/`; no figure here is typed by hand. Intervals are 95 %, by \
-         bootstrap over groups: Br35H is full of near-copies of the same picture, and only whole groups are independent. Run, \
+         bootstrap over groups: the data is full of near-copies of the same picture, and only whole groups are independent. Run, \
          epoch, head and storage of the shipped model were chosen on `val` alone; `test` decided nothing.\n"
     );
-    starts(&mut out, records, chart);
+    starts(&mut out, model, records, chart);
     for record in records {
         if let Record::Fit(fit) = record
             && fit.model == model
@@ -29,9 +29,9 @@ pub fn markdown(model: &str, records: &[Record], chart: &str) -> String {
     out
 }
 
-/// The chart of validation accuracy by epoch.
-pub fn chart(records: &[Record]) -> String {
-    let lines: Vec<Line> = trained(records)
+/// The chart of validation accuracy by epoch of the runs for `model`.
+pub fn chart(model: &str, records: &[Record]) -> String {
+    let lines: Vec<Line> = trained(model, records)
         .map(|(name, summary, _)| Line {
             name: name.to_string(),
             points: summary.epochs.iter().map(|e| (f64::from(e.epoch), e.val_accuracy)).collect(),
@@ -41,21 +41,27 @@ pub fn chart(records: &[Record]) -> String {
     svg(&chart, &lines)
 }
 
-fn trained(records: &[Record]) -> impl Iterator<Item = (&str, &Summary, Option<&Figures>)> {
-    records.iter().filter_map(|record| match record {
-        Record::Train { name, summary, test, .. } => Some((name.as_str(), &**summary, test.as_ref())),
+/// Training runs on the data that the model was evaluated on.
+fn trained<'a>(model: &str, records: &'a [Record]) -> impl Iterator<Item = (&'a str, &'a Summary, Option<&'a Figures>)> {
+    let of_model = |record: &'a Record| match record {
+        Record::Evaluate { model: of, data, .. } if of == model => Some(data),
+        _ => None,
+    };
+    let known: Vec<&String> = records.iter().filter_map(of_model).collect();
+    records.iter().filter_map(move |record| match record {
+        Record::Train { name, summary, test, data } if known.contains(&data) => Some((name.as_str(), &**summary, test.as_ref())),
         _ => None,
     })
 }
 
-fn starts(out: &mut String, records: &[Record], chart: &str) {
+fn starts(out: &mut String, model: &str, records: &[Record], chart: &str) {
     out.push_str("\n## Training, by start\n\n");
     out.push_str(
         "Weights as floats, with the head that was trained along. The epoch is the best on `val`. \
                   Speeds are of the fastest epoch, on two cores that other work shared.\n\n",
     );
     out.push_str("| run | start | blocks | epochs (best) | val | test | images/s |\n|---|---|---|---|---|---|---|\n");
-    for (name, summary, test) in trained(records) {
+    for (name, summary, test) in trained(model, records) {
         let progress = &summary.progress;
         let speed = summary.epochs.iter().map(|e| e.images_per_second).fold(0.0, f64::max);
         let _ = writeln!(
@@ -71,7 +77,7 @@ fn starts(out: &mut String, records: &[Record], chart: &str) {
         );
     }
     let _ = writeln!(out, "\n![Validation accuracy by epoch]({chart})\n");
-    for (name, summary, _) in trained(records) {
+    for (name, summary, _) in trained(model, records) {
         let _ = writeln!(out, "- {name}: `{}`", summary.command);
     }
 }

@@ -1,9 +1,13 @@
 //! The commands, one module each: they read arguments and call the library.
 
+pub mod attack;
 pub mod audit;
+pub mod consortium;
 pub mod evaluate;
+pub mod federate;
 pub mod fit;
 pub mod report;
+pub mod site;
 pub mod train;
 
 use std::path::Path;

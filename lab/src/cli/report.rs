@@ -3,13 +3,27 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use crate::{records, report};
+use crate::{attack::report as leakage, federate, records, report};
 
-/// Write docs/results/<model>.md and its chart from the run records.
+/// What a report is on.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Topic {
+    /// A model: see --model.
+    Model,
+    /// Simulated consortia.
+    Federation,
+    /// What attacks on messages gave away.
+    Leakage,
+}
+
+/// Write docs/results/<model>.md and its chart, federation.md or leakage.md, from the run records.
 #[derive(Args)]
 pub struct Report {
+    /// What the report is on.
+    #[arg(value_enum, default_value = "model")]
+    topic: Topic,
     /// Name of the model.
     #[arg(long, default_value = "brain-mri")]
     model: String,
@@ -30,12 +44,18 @@ impl Report {
         let runs = self.runs.unwrap_or_else(records::folder);
         let out = self.out.unwrap_or_else(|| records::folder().join(".."));
         let records = records::read_all(&runs)?;
-        let chart = format!("{}-training.svg", self.model);
         let put = |name: &str, text: String| {
             let path = out.join(name);
             std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
         };
+        if self.topic == Topic::Federation {
+            return federate::report::pages(&records).into_iter().try_for_each(|page| put(&page.name, page.text));
+        }
+        if self.topic == Topic::Leakage {
+            return leakage::pages(&records).into_iter().try_for_each(|(name, text)| put(name, text));
+        }
+        let chart = format!("{}-training.svg", self.model);
         put(&format!("{}.md", self.model), report::markdown(&self.model, &records, &chart))?;
-        put(&chart, report::chart(&records))
+        put(&chart, report::chart(&self.model, &records))
     }
 }

@@ -22,7 +22,7 @@ pub struct Augment {
     /// Largest σ of added noise (of 1).
     pub noise: f32,
     /// The picture is a texture, with no up and no outline: quarter turns, and a mirrored border in place of a black one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub texture: bool,
 }
 
