@@ -16,8 +16,8 @@ use crate::tokens::{TokenHash, TokenKind, hash};
 const MAX_NAME: usize = 200;
 /// Longest time of a state of a round: 90 days.
 const MAX_SECONDS: u32 = 90 * 24 * 3600;
-/// Longest contribution, in values: the relay holds the shares and bodies of a whole cohort for a moment.
-const MAX_VALUES: usize = 4 << 20;
+/// Most values of all contributions of a round together: the relay holds them for a moment, 15 bytes each, when it fixes the set.
+const MAX_VALUES: usize = 64 << 20;
 
 impl App {
     /// Founds a consortium.

@@ -15,6 +15,10 @@ use crate::problem::Problem;
 use crate::state::App;
 use crate::store::{Happening, Kind, RoundId, RoundRow, Store, WHOLE_ROUND, unix_now};
 
+/// How much of a refused message is read on, and how long.
+const DRAIN_BYTES: usize = 32 << 20;
+const DRAIN_TIME: Duration = Duration::from_secs(10);
+
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Intake {
@@ -41,7 +45,23 @@ impl App {
         kind: Kind,
         site: u16,
         headers: &HeaderMap,
-        body: Body,
+        mut body: Body,
+    ) -> Result<Intake, Problem> {
+        let taken = self.take_from(id, kind, site, headers, &mut body).await;
+        if taken.is_err() {
+            // A client that is still sending would see a broken connection in place of the reason.
+            let _ = tokio::time::timeout(DRAIN_TIME, drain(body)).await;
+        }
+        taken
+    }
+
+    async fn take_from(
+        self: &Arc<Self>,
+        id: &RoundId,
+        kind: Kind,
+        site: u16,
+        headers: &HeaderMap,
+        body: &mut Body,
     ) -> Result<Intake, Problem> {
         self.settle_if_due(id).await?;
         let row = self.round_row(id).await?;
@@ -79,7 +99,7 @@ impl App {
     async fn receive(
         &self,
         kind: Kind,
-        body: Body,
+        body: &mut Body,
         expected: usize,
     ) -> Result<(Received, tokio::sync::SemaphorePermit<'_>), Problem> {
         if kind == Kind::Contribution {
@@ -159,7 +179,18 @@ fn check_announced(headers: &HeaderMap, expected: usize) -> Result<(), Problem> 
     }
 }
 
-async fn read_small(body: Body, expected: usize) -> Result<Vec<u8>, Problem> {
+/// Reads on and forgets, within bounds.
+async fn drain(mut body: Body) {
+    let mut left = DRAIN_BYTES;
+    while let Some(Ok(frame)) = body.frame().await {
+        left = left.saturating_sub(frame.data_ref().map_or(0, |bytes| bytes.len()));
+        if left == 0 {
+            return;
+        }
+    }
+}
+
+async fn read_small(body: &mut Body, expected: usize) -> Result<Vec<u8>, Problem> {
     let bytes = match Limited::new(body, expected).collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => return Err(Problem::too_large(expected)),

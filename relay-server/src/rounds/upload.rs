@@ -33,7 +33,7 @@ impl Uploads {
     ///
     /// # Errors
     /// 413 as soon as there are more, 400 where there are fewer, 408 where they take too long.
-    pub(crate) async fn receive(&self, body: Body, expected: usize, limit: Duration) -> Result<Upload, Problem> {
+    pub(crate) async fn receive(&self, body: &mut Body, expected: usize, limit: Duration) -> Result<Upload, Problem> {
         let mut name = [0; 16];
         getrandom::fill(&mut name).map_err(|error| failed(&RelayError::Randomness(error)))?;
         let path = self.0.join(hex::encode(name));
@@ -53,7 +53,7 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    async fn fill(&mut self, mut body: Body, expected: usize) -> Result<(), Problem> {
+    async fn fill(&mut self, body: &mut Body, expected: usize) -> Result<(), Problem> {
         let mut file = tokio::fs::File::create_new(&self.path).await.map_err(|error| failed(&error))?;
         let (mut hash, mut found) = (Sha256::new(), 0);
         while let Some(frame) = body.frame().await {
@@ -104,7 +104,7 @@ mod tests {
     async fn receive(chunks: &[&'static str]) -> (tempfile::TempDir, Result<Upload, Problem>) {
         let dir = tempfile::tempdir().unwrap();
         let uploads = Uploads::open(dir.path()).unwrap();
-        let received = uploads.receive(body(chunks), 6, Duration::from_secs(5)).await;
+        let received = uploads.receive(&mut body(chunks), 6, Duration::from_secs(5)).await;
         (dir, received)
     }
 

@@ -224,6 +224,10 @@ async fn each_wrong_message_is_refused_by_its_own_word_and_changes_nothing() {
     assert_problem(sites[0].send(&api, number, "contribution", Vec::new()).await, 400, "wrong-size").await;
     let long = [&good[..], &[0]].concat();
     assert_problem(sites[0].send(&api, number, "contribution", long).await, 413, "too-large").await;
+    // The reason reaches a client that is still sending.
+    let huge = vec![0; 8 << 20];
+    assert_problem(sites[0].send(&api, number, "contribution", huge.clone()).await, 413, "too-large").await;
+    assert_problem(sites[0].send(&api, number, "answer", huge).await, 409, "too-early").await;
     let zeros = vec![0; good.len()];
     assert_problem(sites[0].send(&api, number, "contribution", zeros).await, 400, "wrong-message").await;
     for step in ["confirmation", "answer"] {

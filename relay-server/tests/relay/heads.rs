@@ -11,7 +11,7 @@ use crate::postgres::Postgres;
 use crate::sites::*;
 
 /// Labelled tokens whose classes lie apart.
-fn tokens(seed: u64, count: usize) -> Vec<(usize, Vec<i16>)> {
+pub fn tokens(seed: u64, count: usize) -> Vec<(usize, Vec<i16>)> {
     let mut numbers = Numbers::new(seed);
     let token = |class: usize, numbers: &mut Numbers| -> Vec<i16> {
         (0..DIM).map(|i| numbers.small() / 4 + if i % CLASSES == class { 60 } else { 0 }).collect()
@@ -19,7 +19,7 @@ fn tokens(seed: u64, count: usize) -> Vec<(usize, Vec<i16>)> {
     (0..count).map(|i| (i % CLASSES, token(i % CLASSES, &mut numbers))).collect()
 }
 
-fn statistics(tokens: &[(usize, Vec<i16>)]) -> Statistics {
+pub fn statistics(tokens: &[(usize, Vec<i16>)]) -> Statistics {
     let mut statistics = Statistics::new(Shape::new(CLASSES, DIM, 4000).unwrap());
     tokens.iter().for_each(|(class, token)| statistics.add(*class, token).unwrap());
     statistics

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use federation::api::RoundState;
 use reqwest::StatusCode;
+use serde_json::{Value, json};
 
 use crate::common::*;
+use crate::heads::{statistics, tokens};
 use crate::postgres::Postgres;
 use crate::sites::*;
 
@@ -128,9 +130,37 @@ async fn a_round_under_kills(place: &Place, database: Option<String>) {
     // A round that nobody disturbs is still possible.
     let number = whole_round(&relay.api, &mut sites, update(400), &vectors).await;
     assert_eq!(relay.api.result(number).await.sum, relay.api.result(round.number).await.sum);
+    publishing_under_kills(&mut relay, &mut sites).await;
     let log = std::fs::read(place.path().join("relay.log")).unwrap();
     for secret in ["hunter2", ADMIN, &sites[0].token] {
         assert!(!contains(&log, secret.as_bytes()), "the log holds a secret");
+    }
+}
+
+/// The relay dies while it computes and publishes a head: there is one head of the round afterwards, and it answers.
+async fn publishing_under_kills(relay: &mut Process<'_>, sites: &mut [Site]) {
+    let settings = json!({"purpose": "statistics", "contribute_s": 600, "confirm_s": 600, "open_s": 600, "publish": "lda"});
+    let values: Vec<Vec<i64>> = (0..3).map(|site| statistics(&tokens(site + 20, 60)).to_values()).collect();
+    for version in 1..=3 {
+        let round = relay.api.begin(settings.clone()).await;
+        for (site, values) in sites.iter().zip(&values) {
+            site.contributes(&relay.api, &round, values).await;
+        }
+        relay.api.reaches(round.number, RoundState::Confirming).await;
+        for site in sites.iter_mut() {
+            site.confirms(&relay.api, &round).await;
+        }
+        relay.api.reaches(round.number, RoundState::Opening).await;
+        for site in &sites[..2] {
+            site.answers(&relay.api, &round).await;
+        }
+        let last = sites[2].answer(&relay.api, &round).await;
+        relay.send_and_kill(&sites[2], round.number, "answer", last).await;
+        let opened = relay.api.reaches(round.number, RoundState::Opened).await;
+        assert_eq!((opened.published, opened.failure), (Some(version), None));
+        assert_eq!(relay.api.result(round.number).await.sum, sum(&values));
+        let list: Value = relay.api.get("/v1/models/tiny/versions", "").await.json().await.unwrap();
+        assert_eq!((&list["active"], list["versions"].as_array().unwrap().len()), (&json!(version), version as usize + 1));
     }
 }
 

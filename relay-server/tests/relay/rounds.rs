@@ -161,6 +161,20 @@ async fn at_a_deadline_enough_messages_go_on_and_too_few_end_the_round() {
     server.stop().await;
 }
 
+#[tokio::test]
+async fn fifty_sites_open_a_sum() {
+    let place = Place::new();
+    let server = Server::start(place.federated()).await;
+    let api = Api::of(&server);
+    let mut sites = api.sites(50).await;
+    let (vectors, sum) = vectors(50, 768, 9);
+    let start = std::time::Instant::now();
+    let number = whole_round(&api, &mut sites, update(768), &vectors).await;
+    println!("a round of 50 sites over HTTP takes {:?}", start.elapsed());
+    assert_eq!(api.result(number).await.sum, sum);
+    server.stop().await;
+}
+
 /// Reads a stream of events until a round is in a state; gives the states seen.
 async fn states_until(mut stream: reqwest::Response, last: &str) -> Vec<String> {
     let (mut text, mut states) = (String::new(), Vec::new());
