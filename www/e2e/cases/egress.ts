@@ -6,8 +6,8 @@ import { encoderView, prepareAndScan, type Upload } from '../support/scan-page.t
 import { leaks, Scanner, type Secrets } from '../support/scanner.ts';
 import type { Stage } from '../support/stage.ts';
 
-/** Chromium calls its maker by itself, whatever the page; both are refused here, and no page request goes there (see `visit`). */
-const BROWSERS_OWN = new Set(['update.googleapis.com', 'accounts.google.com']);
+/** Chromium calls its maker by itself, whatever the page; all are refused here, and no page request goes there (see `visit`). */
+const BROWSERS_OWN = new Set(['update.googleapis.com', 'accounts.google.com', 'android.clients.google.com']);
 
 const VEIL = Buffer.from('VEIL');
 

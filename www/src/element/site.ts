@@ -163,6 +163,8 @@ export class VeilsightSite extends LitElement {
 
   #enrol = (event: SubmitEvent): void => {
     event.preventDefault();
+    // Asks the browser not to clear the site away when the disk fills up.
+    void navigator.storage?.persist?.();
     const fields = new FormData(event.target as HTMLFormElement);
     void this.#controller?.enrol(withoutSlash(String(fields.get('relay'))), String(fields.get('invitation')));
   };
