@@ -1,4 +1,5 @@
 //! Closed-form heads: the textbook's solutions, and the same head wherever the images lie.
+#![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used)]
 
 use federation::{

@@ -1,4 +1,5 @@
 //! The privacy of the noise, against the definition, and the ledger.
+#![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used)]
 
 use federation::{

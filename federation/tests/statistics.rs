@@ -1,4 +1,5 @@
 //! Statistics are exact, clipped, and add.
+#![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used)]
 
 use federation::{

@@ -1,4 +1,5 @@
 //! Updates in fixed point: in range by construction, and their opened sum is the weighted mean.
+#![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used)]
 
 use federation::{
