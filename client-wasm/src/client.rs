@@ -13,7 +13,7 @@ use crate::encoder::Encoder;
 use crate::error::ClientError;
 use crate::events::{Clock, Events, Step};
 use crate::http::Http;
-use crate::relay::{self, Inference};
+use crate::relay::{self, Inference, NamedCard};
 use crate::{pause, to_js};
 
 /// Side of a phantom in pixels.
@@ -60,6 +60,7 @@ struct Scan<'a> {
 pub struct Client {
     http: Http,
     card: ModelCard,
+    card_sha256: String,
     backend: Backend,
     secret_key: SecretKey,
     session_key: SessionKey,
@@ -133,7 +134,7 @@ async fn open(options: JsValue, events: Events, signal: &AbortSignal) -> Result<
         serde_wasm_bindgen::from_value(options).map_err(|_| ClientError::internal("the options are not {relay, model}"))?;
     let http = Http::new(&options.relay, events.clone());
 
-    let Encoder { card, backend } = Encoder::load(&http, &events, &options.model, signal).await?;
+    let Encoder { card, card_sha256, backend } = Encoder::load(&http, &events, &options.model, signal).await?;
     pause::turn(signal).await?;
 
     let clock = Clock::start(&events, Step::Key);
@@ -147,7 +148,7 @@ async fn open(options: JsValue, events: Events, signal: &AbortSignal) -> Result<
     clock.stop();
 
     let encoder = card.encoder_tag();
-    Ok(Client { http, card, backend, secret_key, session_key, session, encoder })
+    Ok(Client { http, card, card_sha256, backend, secret_key, session_key, session, encoder })
 }
 
 impl Client {
@@ -187,11 +188,22 @@ impl Client {
             let dim = self.card.cls.dim as u16;
             let request = InferRequest::new(GLWE_2048_TU17.id(), self.session, self.encoder, dim, token.clone())?;
             match relay::infer(&self.http, &self.card, &request, signal).await? {
-                Inference::Answered(answer, left) => return Ok((answer, left)),
+                Inference::Answered(reply) => {
+                    self.follow(reply.card.as_deref(), signal).await?;
+                    return Ok((reply.answer, reply.left));
+                }
                 Inference::UnknownSession => self.session = relay::open_session(&self.http, &self.session_key, signal).await?,
             }
         }
         Err(ClientError::no_relay("it forgets its sessions"))
+    }
+
+    /// Takes the card of the head that has answered, if it is a new one: with the old calibration the probabilities would be wrong.
+    async fn follow(&mut self, answered_by: Option<&str>, signal: &AbortSignal) -> Result<(), ClientError> {
+        let Some(sha256) = answered_by.filter(|sha256| *sha256 != self.card_sha256) else { return Ok(()) };
+        let NamedCard { card, sha256 } = relay::follow_card(&self.http, &self.card, sha256, signal).await?;
+        (self.card, self.card_sha256) = (card, sha256);
+        Ok(())
     }
 
     fn describe(

@@ -7,12 +7,14 @@ use crate::backend::Backend;
 use crate::error::ClientError;
 use crate::events::{Clock, Events, Step};
 use crate::http::Http;
-use crate::relay;
+use crate::relay::{self, NamedCard};
 
 /// A model's card and its encoder.
 pub struct Encoder {
     /// The card, checked.
     pub card: ModelCard,
+    /// The card's SHA-256, by which the relay's answers name it.
+    pub card_sha256: String,
     /// The encoder that the card names.
     pub backend: Backend,
 }
@@ -28,7 +30,7 @@ impl Encoder {
         clock.stop();
 
         let clock = Clock::start(events, Step::Card);
-        let card = relay::fetch_card(http, &model, signal).await?;
+        let NamedCard { card, sha256: card_sha256 } = relay::fetch_card(http, &model, signal).await?;
         clock.stop();
 
         let clock = Clock::start(events, Step::Encoder);
@@ -36,7 +38,7 @@ impl Encoder {
         let (card, weights) = pack.into_weights()?;
         let backend = Backend::load(&card.encoder.architecture, weights).await?;
         clock.stop();
-        Ok(Self { card, backend })
+        Ok(Self { card, card_sha256, backend })
     }
 
     /// The quantised CLS token `[dim]` of a PNG or JPEG file.

@@ -1,6 +1,7 @@
 //! The relay's HTTP interface, as the client uses it.
 
 use models::card::MAX_ENCODER_BYTES;
+use models::pack::sha256_hex;
 use models::{ModelCard, PublicPack};
 use serde::Deserialize;
 use web_sys::AbortSignal;
@@ -51,10 +52,28 @@ pub struct Problem {
     pub detail: Option<String>,
 }
 
+/// A model's card, and the SHA-256 by which the relay's answers name it.
+pub struct NamedCard {
+    /// The card, checked.
+    pub card: ModelCard,
+    /// 64 hexadecimal digits.
+    pub sha256: String,
+}
+
+/// Encrypted logits, and what the relay says beside them.
+pub struct Reply {
+    /// The encrypted logits.
+    pub answer: InferAnswer,
+    /// How many more queries the relay grants.
+    pub left: Option<u32>,
+    /// SHA-256 of the card whose calibration reads these logits.
+    pub card: Option<String>,
+}
+
 /// What became of a sealed token.
 pub enum Inference {
-    /// The encrypted logits, and how many more queries the relay grants.
-    Answered(InferAnswer, Option<u32>),
+    /// The relay has answered.
+    Answered(Reply),
     /// The relay has forgotten the session: make another.
     UnknownSession,
 }
@@ -86,9 +105,30 @@ pub async fn find_model(http: &Http, id: &str, signal: &AbortSignal) -> Result<M
 ///
 /// # Errors
 /// `no-relay`, `wrong-version`, or `corrupt-pack` where it is no card that this client can use.
-pub async fn fetch_card(http: &Http, model: &Model, signal: &AbortSignal) -> Result<ModelCard, ClientError> {
-    let answer = http.ask(get(&model.card, "read the model's card", "model card (public)"), signal, |_| ()).await?;
-    Ok(ModelCard::from_json(&accept(answer)?)?)
+pub async fn fetch_card(http: &Http, model: &Model, signal: &AbortSignal) -> Result<NamedCard, ClientError> {
+    read_card(http, &model.card, signal).await
+}
+
+/// Fetches the card of the head that has answered, where it is another than `known`: sites may have published a new head since.
+///
+/// # Errors
+/// `busy` where the head was changed once more, `wrong-version` where encoder or classes are others too.
+pub async fn follow_card(http: &Http, known: &ModelCard, sha256: &str, signal: &AbortSignal) -> Result<NamedCard, ClientError> {
+    let found = read_card(http, &format!("/v1/models/{}/card.json", known.id), signal).await?;
+    if found.sha256 != sha256 {
+        let message = "The relay's model was changed in this moment.";
+        return Err(ClientError::new("busy", message, "Try again. Your image is still here."));
+    }
+    if found.card.encoder.sha256 != known.encoder.sha256 || found.card.classes != known.classes {
+        return Err(ClientError::wrong_version("the model has another encoder or other classes now"));
+    }
+    Ok(found)
+}
+
+async fn read_card(http: &Http, path: &str, signal: &AbortSignal) -> Result<NamedCard, ClientError> {
+    let answer = http.ask(get(path, "read the model's card", "model card (public)"), signal, |_| ()).await?;
+    let bytes = accept(answer)?;
+    Ok(NamedCard { card: ModelCard::from_json(&bytes)?, sha256: sha256_hex(&bytes) })
 }
 
 /// Fetches the encoder that a card names, from the browser's cache where it is there, and checks it against the card.
@@ -160,7 +200,8 @@ pub async fn infer(
         return Ok(Inference::UnknownSession);
     }
     let left = answer.header("x-veilsight-budget-left").and_then(|text| text.parse().ok());
-    Ok(Inference::Answered(InferAnswer::decode(&accept(answer)?)?, left))
+    let card = answer.header("x-veilsight-card");
+    Ok(Inference::Answered(Reply { answer: InferAnswer::decode(&accept(answer)?)?, left, card }))
 }
 
 fn get<'a>(path: &'a str, purpose: &'static str, content: &'static str) -> Ask<'a> {
