@@ -3,6 +3,7 @@ import { parseWish } from '../core/backend-choice.ts';
 import { type Offer, offeredModels } from '../core/catalogue.ts';
 import { type Chosen, Controller } from '../core/controller.ts';
 import { count } from '../core/format.ts';
+import type { Sighting } from '../core/ledger.ts';
 import { probe } from '../core/probe.ts';
 import { spawnWorker } from '../core/spawn.ts';
 import { watchRequests } from '../core/watch.ts';
@@ -159,11 +160,16 @@ export class VeilsightScan extends LitElement {
     this.#controller = null;
   }
 
-  /** In a foreign page, what that page loads before there is an image is its own affair. */
+  /**
+   * In a foreign page, what that page loads before there is an image is its own affair. After another relay or backend was chosen, the
+   * ledger begins anew, and what was asked before it is not part of it.
+   */
   #watch(controller: Controller, ownPage: boolean): void {
     const isOurs = isCodeOf(controller.assets);
+    const since = this.hasUpdated ? Date.now() : 0;
+    const isTold = (s: Sighting) => (ownPage ? s.time >= since : s.time >= controller.firstImageAt);
     this.#stopWatching = watchRequests('page', ownPage ? ['navigation', 'resource'] : ['resource'], (sightings) =>
-      controller.sight(sightings.filter((s) => ownPage || isOurs(s.url) || s.time >= controller.firstImageAt)),
+      controller.sight(sightings.filter((s) => isOurs(s.url) || isTold(s))),
     );
   }
 

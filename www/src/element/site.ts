@@ -108,8 +108,10 @@ export class VeilsightSite extends LitElement {
     );
     this.#controller = controller;
     const ownPage = new URL(assets).origin === location.origin;
+    // After another relay or backend was chosen, the ledger begins anew.
+    const since = this.hasUpdated ? Date.now() : 0;
     this.#stopWatching = watchRequests('page', ownPage ? ['navigation', 'resource'] : ['resource'], (sightings) =>
-      controller.sight(sightings.filter(({ url }) => ownPage || isCode(url))),
+      controller.sight(sightings.filter(({ url, time }) => isCode(url) || (ownPage && time >= since))),
     );
     void controller.start();
   }

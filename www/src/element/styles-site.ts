@@ -350,6 +350,17 @@ const siteOnly = css`
     .groups code {
       font-size: 1.0625rem;
     }
+    .members {
+      min-width: 0;
+      font-size: 0.8125rem;
+    }
+    .members th,
+    .members td {
+      padding-inline-end: 0.4rem;
+    }
+    .members thead th {
+      font-size: 0.75rem;
+    }
   }
 `;
 

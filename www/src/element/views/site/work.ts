@@ -19,16 +19,20 @@ export function remaining(work: Work, now: number): string {
     : `about ${Math.ceil(seconds / 60)} minutes left`;
 }
 
+/** How far it is in words, where images are counted. */
+function progressOf(work: Work): string {
+  if (work.total === 0 || (work.kind !== 'read' && work.kind !== 'encode')) return '';
+  const left = work.kind === 'encode' ? remaining(work, Date.now()) : '';
+  return `${count(work.done)} of ${count(work.total)} images${left ? `, ${left}` : ''}`;
+}
+
 /** A step that takes a while: how far it is, how long it will take, and how to stop it. */
 export function workView(work: Work, cancel: () => void): TemplateResult | typeof nothing {
   const title = TITLES[work.kind];
   if (!title) return nothing;
-  const counted = work.kind === 'read' || work.kind === 'encode';
   return html`
     <div class="work" role="group" aria-label=${title}>
-      <p><strong>${title}</strong> <span class="muted">${counted && work.total > 0 ? `${count(work.done)} of ${count(work.total)} images` : nothing} ${
-        work.kind === 'encode' ? remaining(work, Date.now()) : nothing
-      }</span></p>
+      <p><strong>${title}</strong> <span class="muted">${progressOf(work)}</span></p>
       ${
         work.total > 0
           ? html`<progress max=${work.total} value=${work.done} aria-label=${title}></progress>`
