@@ -15,7 +15,7 @@ use super::{
 use crate::train::{math, params::normal};
 
 /// Noise multipliers: deviation of each value's noise over the norm of the whole gradient, as DP-SGD counts it.
-const NOISE: [f32; 4] = [1e-6, 1e-5, 1e-4, 1e-3];
+const NOISE: [f32; 3] = [1e-6, 1e-5, 1e-4];
 /// Sizes of batches.
 const BATCHES: [usize; 4] = [2, 4, 8, 32];
 /// Name of what is sent for one image.

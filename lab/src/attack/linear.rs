@@ -15,7 +15,8 @@ pub trait Decoder {
     fn decode(&self, tokens: &[Vec<f32>]) -> Result<Vec<Vec<f32>>>;
 }
 
-/// Linear regression from standardised tokens to pixels with an L2 penalty.
+/// Linear regression from centred tokens to pixels with an L2 penalty.
+#[derive(Clone)]
 pub struct Ridge {
     mean_token: Vec<f32>,
     mean_image: Vec<f32>,

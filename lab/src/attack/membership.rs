@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Sites and images a site.
-const COHORTS: [(usize, usize); 9] = [(1, 1), (3, 1), (10, 1), (50, 1), (10, 8), (10, 20), (50, 8), (10, 100), (50, 20)];
+const COHORTS: [(usize, usize); 8] = [(1, 1), (3, 1), (10, 1), (50, 1), (10, 8), (10, 20), (50, 8), (50, 15)];
 /// ε of the noisy rounds.
 const EPSILONS: [f64; 3] = [8.0, 2.0, 0.5];
 /// Strangers, and members at most, of a round that are targets.

@@ -21,7 +21,7 @@ use super::{
 };
 
 /// Sites and images a site of the opened sums.
-const COHORTS: [(usize, usize); 7] = [(1, 1), (3, 1), (10, 1), (50, 1), (1, 8), (10, 8), (50, 8)];
+const COHORTS: [(usize, usize); 6] = [(1, 1), (3, 1), (10, 1), (50, 1), (10, 8), (50, 8)];
 /// ε of the noisy ones.
 const EPSILONS: [f64; 2] = [8.0, 1.0];
 /// Images of a cohort that are held against what was opened.

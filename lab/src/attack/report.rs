@@ -59,13 +59,16 @@ pub fn pages(records: &[Record]) -> Vec<(&'static str, String)> {
 pub fn markdown(records: &[&Leakage]) -> String {
     let mut out = HEAD.to_string();
     summary(&mut out, records);
-    let parts = [("gradients", GRADIENTS), ("tokens", TOKENS), ("protocol", PROTOCOL), ("membership", MEMBERSHIP)];
-    for (what, text) in parts {
+    let parts = [
+        ("gradients", GRADIENTS, None),
+        ("tokens", TOKENS, None),
+        ("protocol", PROTOCOL, Some(("PSNR of what an opened sum shows", CHARTS[0]))),
+        ("membership", MEMBERSHIP, Some(("AUC of membership inference", CHARTS[1]))),
+    ];
+    for (what, text, chart) in parts {
         out.push_str(text);
-        match what {
-            "protocol" => drop(writeln!(out, "\n![PSNR of what an opened sum shows]({})", CHARTS[0])),
-            "membership" => drop(writeln!(out, "\n![AUC of membership inference]({})", CHARTS[1])),
-            _ => {}
+        if let Some((title, file)) = chart {
+            let _ = writeln!(out, "\n![{title}]({file})");
         }
         for record in records.iter().filter(|r| r.what == what) {
             section(&mut out, record);
@@ -101,7 +104,9 @@ fn summary(out: &mut String, records: &[&Leakage]) {
     for record in records {
         sets.entry((&record.model, &record.data)).or_default().extend(&record.rows);
     }
-    sets.keys().for_each(|(model, data)| drop(write!(out, " {model}, {data} |")));
+    for (model, data) in sets.keys() {
+        let _ = write!(out, " {model}, {data} |");
+    }
     let _ = writeln!(out, "\n|---|{}", "---|".repeat(sets.len()));
     for (name, picked) in picks {
         let _ = write!(out, "| {name} |");

@@ -56,9 +56,9 @@ impl Subjects {
         let first = seed * 1_000_000;
         Ok(Self {
             name,
-            train: part("train", first..first + 2400)?,
-            val: part("val", first + 10_000..first + 10_200)?,
-            test: part("test", first + 20_000..first + 22_400)?,
+            train: part("train", first..first + 1500)?,
+            val: part("val", first + 10_000..first + 10_100)?,
+            test: part("test", first + 20_000..first + 21_500)?,
         })
     }
 

@@ -35,7 +35,7 @@ impl Decoders {
         let (train, val) = (&context.subjects.train, &context.subjects.val);
         let ridge = Ridge::fit(train, val, &PENALTIES)?;
         let settings = decoder::Settings { epochs: context.options.epochs, batch: 32, rate: 2e-3, seed: context.options.seed };
-        let conv = ConvDecoder::train(train, val, context.network.layout.config.in_channels, &settings)?;
+        let conv = ConvDecoder::train(ridge.clone(), train, val, context.network.layout.config.in_channels, &settings)?;
         let errors =
             [squared_error(&ridge.decode(&val.tokens)?, &val.images), squared_error(&conv.decode(&val.tokens)?, &val.images)];
         Ok(Self { ridge, conv, conv_is_better: errors[1] < errors[0], errors })
