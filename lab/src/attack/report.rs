@@ -41,8 +41,22 @@ const PROTOCOL: &str = "\n## What the protocol sends and opens\n\n\
 const MEMBERSHIP: &str = "\n## Membership in opened statistics\n\n\
     The attacker holds an image and asks whether it was in the sum. It knows the token exactly, the number of images, and a population of its own; four scores (product with the \
     mean, its likelihood ratio, leverage in the second moments at two levels) become one by logistic regression on simulated rounds. Without noise, a sum of \
-    fewer images than the token is wide gives every member away: the second moments span only the members' tokens, and a stranger's token lies outside. \
+    fewer images than the token is wide gives every member away: the second moments span only the members' tokens, and a stranger's token lies outside; beyond that, a leverage above 1 still excludes most strangers. \
     AUC 0.5 is guessing. The bound is Φ(μ/√2), the largest AUC that any attacker can reach against the noise, even one who knows all other images.\n";
+
+const FOLLOWS: &str = "\n## What follows\n\n\
+    - A gradient of one image *is* the image: the closed form needs one least-squares solve, no prior and no label, and half precision does not stop it. \
+    In a small batch the image that the network gets most wrong may still come out. The protocol sends no gradient of the encoder.\n\
+    - A plaintext token tells these decoders little more than the mean image does, yet where a lesion is shows in the pictures of phantoms. Another \
+    attacker may have more images and a better decoder, so this is no bound, and tokens are never sent in the clear.\n\
+    - Ciphertexts tell nothing: decoders do no better on them than on random numbers, and one that is trained on them gives the mean image.\n\
+    - A sum over few images is close to a token of one of them where its class holds a single image: the minimum cohort counts sites, so sites should \
+    bring several images of each class.\n\
+    - Exact opened statistics prove membership, mainly by their second moments: whoever holds a token can tell whether it is in the sum, well beyond as many images as the \
+    token is wide. Where that matters, noise is needed (or sums without second moments and many images); with it the attack falls towards guessing, and its bound is stated. \
+    Groups hold near-copies of one picture: who is in the sum with k pictures is protected with k μ, so the bound of one image may be exceeded there.\n\n\
+    Tried and weaker: gradient matching from grey, which stays at the level of the grey image. Left out: the closed form at the first attention (APRIL), which \
+    is not exact in a pre-norm encoder and needs the same positions; generative priors; larger sets of the attacker's own images.\n";
 
 /// Every file of the report, by name.
 pub fn pages(records: &[Record]) -> Vec<(&'static str, String)> {
@@ -74,6 +88,7 @@ pub fn markdown(records: &[&Leakage]) -> String {
             section(&mut out, record);
         }
     }
+    out.push_str(FOLLOWS);
     out.push_str("\n## Commands\n\n");
     for record in records {
         let _ = writeln!(
