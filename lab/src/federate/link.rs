@@ -67,7 +67,8 @@ impl HttpLink {
     /// # Errors
     /// [`LinkError::Unreachable`] where the system gives no HTTP client.
     pub fn new(base: &str, token: Zeroizing<String>) -> Result<Self, LinkError> {
-        let client = Client::builder().timeout(PATIENCE).build().map_err(LinkError::Unreachable)?;
+        // A site is silent for minutes while it encodes; a connection that was kept open could be closed just when it is used again.
+        let client = Client::builder().timeout(PATIENCE).pool_max_idle_per_host(0).build().map_err(LinkError::Unreachable)?;
         Ok(Self { client, base: base.trim_end_matches('/').to_owned(), token, traffic: Mutex::default() })
     }
 

@@ -50,7 +50,8 @@ descent, through the same aggregation in fixed point. `test` decided nothing.
 
 The encoders of the packs were trained in one place, on the same training images: that is why even small sites do well with classes they
 have, why FedAvg of the head needs few rounds, and why the guarantees below speak of the head's statistics and not of the encoder. A model
-whose name ends in `-imagenet` has an encoder that has seen none of these images.
+whose name ends in `-imagenet` has an encoder that has seen none of these images: ImageNet's weights as they are (trained for one epoch at
+a learning rate of 1e-12, so that the lab writes them as a run).
 ";
 
 fn section(out: &mut String, run: &FederateRecord, records: &[Record]) {

@@ -21,6 +21,10 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::link::{HttpLink, LinkError};
 
+/// How often, and after how long, a relay that does not answer is asked again.
+const RETRIES: u32 = 60;
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
+
 /// What a site keeps between calls. It holds the site's secrets: no `Debug`, wiped when dropped.
 #[derive(Clone, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 pub struct State {
@@ -234,8 +238,20 @@ impl Site {
     ) -> Result<(Round, RoundResult)> {
         let number = self.next_round(pause, after).await?;
         let mut own = None;
+        let mut failures = 0;
         loop {
-            match self.agent.step(number, own.as_deref()).await? {
+            let step = match self.agent.step(number, own.as_deref()).await {
+                // Every step can be tried again: the relay may be starting anew.
+                Err(SiteError::Outside(error @ LinkError::Unreachable(_))) if failures < RETRIES => {
+                    failures += 1;
+                    println!("{error}; trying again");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                    continue;
+                }
+                other => other?,
+            };
+            failures = 0;
+            match step {
                 Step::NeedsValues(round) => {
                     ensure!(
                         round.purpose == Purpose::Statistics,
