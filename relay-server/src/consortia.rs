@@ -9,7 +9,7 @@ use crate::error::RelayError;
 use crate::problem::Problem;
 use crate::rounds::{protocol, sentence};
 use crate::state::App;
-use crate::store::{Change, Enrolling, Happening, Invited, RoundId, Store, TakenUp, unix_now};
+use crate::store::{Change, Enrolling, Happening, Invited, RoundId, Store, TakenUp, deadline_in, unix_now};
 use crate::tokens::{TokenHash, TokenKind, hash};
 
 /// Longest title or name, in characters.
@@ -110,8 +110,7 @@ impl App {
             ));
         }
         let mut change = self.store.begin().await?;
-        let deadline = unix_now().saturating_add(i64::from(new.contribute_s));
-        let id = Store::begin_round(&mut change, consortium, &new, deadline).await?;
+        let id = Store::begin_round(&mut change, consortium, &new, deadline_in(new.contribute_s)).await?;
         let happening = Happening { what: "round-begun", actor: Actor::Admin, round: Some(id.number), digest: None };
         Store::append(&mut change, consortium, happening).await?;
         change.commit().await?;

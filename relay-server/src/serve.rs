@@ -102,6 +102,7 @@ impl Relay {
             None => None,
         };
         let admin = admin.map(|(listener, router)| tokio::spawn(accept(listener, router, limits.clone(), stopped.clone())));
+        self.app.rounds.uploads.clear();
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.app)));
         let rounds = tokio::spawn(keep_rounds(Arc::clone(&self.app)));
         let main = tokio::spawn(accept(listener, router, limits, stopped));

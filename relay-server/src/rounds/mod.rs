@@ -31,7 +31,7 @@ use upload::Uploads;
 /// What rounds need beside the store and the workers. It holds nothing that a restart could miss.
 pub(crate) struct Rounds {
     pub(crate) events: Events,
-    uploads: Uploads,
+    pub(crate) uploads: Uploads,
     /// Contributions that are read, checked and stored at a time: each is in memory as a whole then.
     checks: Semaphore,
     steps: Mutex<HashMap<RoundId, Arc<tokio::sync::Mutex<()>>>>,

@@ -15,7 +15,9 @@ use super::state::{Due, awaited, due, needed};
 use crate::problem::Problem;
 use crate::publish::NewHead;
 use crate::state::App;
-use crate::store::{Change, Happening, Kind, RoundId, RoundRow, Step, Stepped, Store, WHOLE_ROUND, state_name, unix_now};
+use crate::store::{
+    Change, Happening, Kind, RoundId, RoundRow, Step, Stepped, Store, WHOLE_ROUND, deadline_in, state_name, unix_now,
+};
 
 /// What a step stores.
 struct Outcome {
@@ -263,12 +265,11 @@ impl App {
     }
 }
 
-/// When the next state ends; a final state keeps the moment at which it was reached.
+/// When the next state ends; for a final state the moment at which it was reached.
 fn deadline(row: &RoundRow, to: RoundState) -> i64 {
-    let seconds = match to {
-        RoundState::Confirming => row.settings.confirm_s,
-        RoundState::Opening => row.settings.open_s,
-        _ => 0,
-    };
-    unix_now().saturating_add(i64::from(seconds))
+    match to {
+        RoundState::Confirming => deadline_in(row.settings.confirm_s),
+        RoundState::Opening => deadline_in(row.settings.open_s),
+        _ => unix_now(),
+    }
 }

@@ -18,15 +18,20 @@ const FOLDER: &str = "uploads";
 pub(crate) struct Uploads(PathBuf);
 
 impl Uploads {
-    /// Makes the folder, or empties it: what an earlier run left was never answered.
+    /// Makes the folder.
     pub(crate) fn open(data_dir: &Path) -> Result<Self, RelayError> {
         let path = data_dir.join(FOLDER);
-        let failed = |source| RelayError::DataDir { path: path.clone(), source };
-        if path.exists() {
-            std::fs::remove_dir_all(&path).map_err(failed)?;
-        }
-        std::fs::create_dir(&path).map_err(failed)?;
+        std::fs::create_dir_all(&path).map_err(|source| RelayError::DataDir { path: path.clone(), source })?;
         Ok(Self(path))
+    }
+
+    /// Removes what an earlier run left: it was never answered.
+    pub(crate) fn clear(&self) {
+        for file in std::fs::read_dir(&self.0).into_iter().flatten().flatten() {
+            if let Err(error) = std::fs::remove_file(file.path()) {
+                tracing::warn!(%error, "an old upload cannot be removed");
+            }
+        }
     }
 
     /// Receives a body of exactly `expected` bytes.
@@ -120,6 +125,15 @@ mod tests {
         assert_eq!(upload.digest, <[u8; 32]>::from(Sha256::digest("abcdef")));
         assert_eq!(files(&dir), 1);
         drop(upload);
+        assert_eq!(files(&dir), 0);
+    }
+
+    #[test]
+    fn what_an_earlier_run_left_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let uploads = Uploads::open(dir.path()).unwrap();
+        std::fs::write(dir.path().join(FOLDER).join("left"), "half").unwrap();
+        uploads.clear();
         assert_eq!(files(&dir), 0);
     }
 

@@ -68,9 +68,9 @@ impl Store {
         let file = std::path::absolute(data_dir.join(FILE)).map_err(RelayError::Runtime)?;
         let url = SqliteConnectOptions::new().filename(file).create_if_missing(true).to_url_lossy();
         let options = AnyConnectOptions::from_url(&url)?;
-        let pool = sqlite_pool(&options, "FULL").await?;
+        let pool = sqlite_pool(&options, DURABLE).await?;
         SQLITE.run(&pool).await?;
-        Ok(Self { counts: sqlite_pool(&options, "NORMAL").await?, pool, begin: "BEGIN IMMEDIATE" })
+        Ok(Self { counts: sqlite_pool(&options, QUICK).await?, pool, begin: "BEGIN IMMEDIATE" })
     }
 
     async fn open_postgres(url: &DatabaseUrl) -> Result<Self, RelayError> {
@@ -100,16 +100,15 @@ impl Store {
     }
 }
 
+/// For rounds: a commit is on the disk before it returns, and what is deleted is overwritten.
+const DURABLE: &str =
+    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;
+    PRAGMA secure_delete = ON;";
+/// For budgets: a commit outlives the process.
+const QUICK: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000;";
+
 /// SQLite has one writer; one connection means nobody waits for a lock inside a change.
-async fn sqlite_pool(options: &AnyConnectOptions, synchronous: &'static str) -> Result<AnyPool, sqlx::Error> {
-    let pragmas = match synchronous {
-        // What is deleted is overwritten.
-        "FULL" => {
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;
-             PRAGMA secure_delete = ON;"
-        }
-        _ => "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000; PRAGMA foreign_keys = ON;",
-    };
+async fn sqlite_pool(options: &AnyConnectOptions, pragmas: &'static str) -> Result<AnyPool, sqlx::Error> {
     let pool = AnyPoolOptions::new().max_connections(1).acquire_timeout(Duration::from_secs(5));
     let pool = pool.after_connect(move |connection, _| Box::pin(async move { connection.execute(pragmas).await.map(drop) }));
     pool.connect_with(options.clone()).await
@@ -119,6 +118,11 @@ async fn sqlite_pool(options: &AnyConnectOptions, synchronous: &'static str) -> 
 pub(crate) fn unix_now() -> i64 {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     i64::try_from(seconds).unwrap_or(i64::MAX)
+}
+
+/// The deadline of what may take so many seconds from now, and never fewer for this second having begun.
+pub(crate) fn deadline_in(seconds: u32) -> i64 {
+    unix_now().saturating_add(i64::from(seconds)).saturating_add(1)
 }
 
 /// A value that was written by the relay and cannot be read back.
@@ -137,6 +141,28 @@ fn make_private_dir(path: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::{Connection, SqliteConnection};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_from_before_federation_is_brought_up_to_date_and_keeps_its_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = dir.path().join("old");
+        std::fs::create_dir(&old).unwrap();
+        std::fs::write(old.join("0001_budget.sql"), include_str!("../../migrations/sqlite/0001_budget.sql")).unwrap();
+        let url = format!("sqlite://{}?mode=rwc", dir.path().join(FILE).display());
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        Migrator::new(old).await.unwrap().run_direct(None, &mut connection, false).await.unwrap();
+        let key = "INSERT INTO secret (id, client_key) VALUES (1, $1)";
+        sqlx::query(key).bind(vec![7; 32]).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        let store = Store::open(dir.path(), None).await.unwrap();
+        assert_eq!(store.client_key().await.unwrap(), [7; 32]);
+        assert!(store.consortium_ids().await.unwrap().is_empty());
+        store.close().await;
+    }
+
     /// A schema without what the two databases say differently, and without comments.
     fn plain(schema: &str) -> String {
         let lines = schema.lines().filter(|line| !line.starts_with("--"));

@@ -134,16 +134,18 @@ async fn at_a_deadline_enough_messages_go_on_and_too_few_end_the_round() {
     let mut sites = api.sites(3).await;
     let (vectors, sum) = vectors(3, 50, 3);
 
-    let expiring = api.begin(json!({"purpose": "update", "length": 50, "contribute_s": 1, "confirm_s": 1, "open_s": 1})).await;
+    let expiring = api.begin(json!({"purpose": "update", "length": 50, "contribute_s": 3, "confirm_s": 1, "open_s": 1})).await;
     sites[1].contributes(&api, &expiring, &vectors[1]).await;
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    while !api.round(expiring.number).await.state.is_final() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let late = sites[0].contribution(&api, &expiring, &vectors[0]).await;
     assert_problem(sites[0].send(&api, expiring.number, "contribution", late).await, 409, "stale-round").await;
     let failure = api.round(expiring.number).await.failure.unwrap();
     assert_eq!((failure.code.as_str(), failure.sites), ("cohort-missing", vec![0, 2]));
 
     // Of three members two open a sum, so one may be gone.
-    let round = api.begin(json!({"purpose": "update", "length": 50, "contribute_s": 60, "confirm_s": 60, "open_s": 2})).await;
+    let round = api.begin(json!({"purpose": "update", "length": 50, "contribute_s": 60, "confirm_s": 60, "open_s": 4})).await;
     for (site, values) in sites.iter().zip(&vectors) {
         site.contributes(&api, &round, values).await;
     }
