@@ -114,10 +114,11 @@ export function siteCases(stage: () => Stage): void {
       );
       const { versions } = (await stage().admin('GET', '/v1/models/brain-mri/versions')) as { versions: unknown[] };
       assert.ok(versions.length >= 1, 'the head is served');
-      await nothingOfAnImageLeft(folders[0]?.folder ?? '');
+      const traffic = stage().recorder.upwards();
       await aNoisyRound(id, [north, east, again]);
       await again.reload();
       assert.equal((await site.heads(again)).federated?.[1], 2, 'the result is still there after a reload');
+      await nothingOfAnImageLeft(folders[0]?.folder ?? '', traffic);
     });
     for (const { remove } of folders) await remove();
   });
@@ -155,8 +156,7 @@ export function siteCases(stage: () => Stage): void {
   }
 
   /** One image for all: the scanner reads every byte that three browsers sent, many times over. */
-  async function nothingOfAnImageLeft(folder: string): Promise<void> {
-    const traffic = stage().recorder.upwards();
+  async function nothingOfAnImageLeft(folder: string, traffic: Uint8Array): Promise<void> {
     assert.ok(Buffer.from(traffic).includes('/contribution HTTP/1.1'), 'the contributions were recorded');
     const name = (await readdir(join(folder, 'yes'))).find((file) => file.endsWith('.png')) ?? '';
     const bytes = new Uint8Array(await readFile(join(folder, 'yes', name)));
