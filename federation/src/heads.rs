@@ -73,8 +73,9 @@ impl Head {
 /// Linear discriminant analysis: classes are Gaussians of one covariance `S`, the within-class covariance shrunk towards its mean
 /// variance, `(1 − s) W/n + s tr(W)/(n d) I`. Then `w[c] = S⁻¹ μ[c]` and `b[c] = ln(n[c]/n) − μ[c]·w[c]/2`.
 ///
-/// Scale of the logits: natural logarithms. Up to a common constant they are the log-posteriors of the model, so their softmax is
-/// a probability without any temperature; the class frequencies of the sum are the prior.
+/// Scale of the logits: natural logarithms. Up to a common constant they are the log-posteriors of the model, whose prior are the class
+/// frequencies of the sum. Their softmax is calibrated as far as the summed tokens are like new ones; they are not where the encoder
+/// itself was trained on the same images (it separates those better), and then a temperature has to be fitted on held-out images.
 ///
 /// # Errors
 /// [`FederationError::OutOfRange`] for a shrinkage outside 0..=1, [`FederationError::EmptyClass`] for a class without images (with

@@ -25,6 +25,12 @@ pub fn markdown(model: &str, records: &[Record], chart: &str) -> String {
             storage(&mut out, fit);
         }
     }
+    let learned = |record: &Record| matches!(record, Record::Federate(run) if run.model == model && run.processes);
+    if records.iter().any(learned) {
+        out.push_str(
+            "\nThe head in the pack is that of a real round of sites on this encoder: see [federation.md](federation.md).\n",
+        );
+    }
     evaluations(&mut out, model, records);
     out
 }
