@@ -48,7 +48,7 @@ pub fn solve(network: &Network, gradient: &[f32]) -> Result<Solved> {
     let rank = parts.rank(threshold);
     let solution = parts.solve(&target, threshold).map_err(anyhow::Error::msg)?;
     let rows: Vec<f32> = solution.transpose().iter().map(|v| *v as f32).collect();
-    let image = network.denormalise(&network.from_patches(&rows));
+    let image = network.denormalise(&network.image_of_patches(&rows));
     Ok(Solved { image, rank, condition: first / last.max(f64::MIN_POSITIVE) })
 }
 

@@ -147,7 +147,7 @@ impl<'a> Attack<'a> {
         let deltas = View::new(&layout.pos.of(&self.gradient)[d..], d);
         let mut patches = vec![0.0; x.len()];
         gemm(1.0, deltas, View::new(layout.patch[0].of(&self.displaced), width), 0.0, &mut patches, width);
-        self.network.from_patches(&patches)
+        self.network.image_of_patches(&patches)
     }
 
     /// Back into the range of pixels and, where that is asked, into the row space.
@@ -156,11 +156,11 @@ impl<'a> Attack<'a> {
         *x = self.network.normalise(&clamped);
         if let Some(basis) = &self.basis {
             let width = self.network.layout.config.patch_len();
-            let (patches, rank) = (self.network.to_patches(x), basis.len() / width);
+            let (patches, rank) = (self.network.patches_of_image(x), basis.len() / width);
             let (mut parts, mut back) = (vec![0.0; patches.len() / width * rank], vec![0.0; patches.len()]);
             gemm(1.0, View::new(&patches, width), View::new(basis, width).t(), 0.0, &mut parts, rank);
             gemm(1.0, View::new(&parts, rank), View::new(basis, width), 0.0, &mut back, width);
-            *x = self.network.from_patches(&back);
+            *x = self.network.image_of_patches(&back);
         }
     }
 }

@@ -109,14 +109,14 @@ impl Network {
     }
 
     /// Patch rows [patches, channels × p × p] of a CHW image.
-    pub(super) fn to_patches(&self, image: &[f32]) -> Vec<f32> {
+    pub(super) fn patches_of_image(&self, image: &[f32]) -> Vec<f32> {
         let mut patches = vec![0.0; image.len()];
         self.each_place(|pixel, place| patches[place] = image[pixel]);
         patches
     }
 
-    /// The inverse of [`Self::to_patches`].
-    pub(super) fn from_patches(&self, patches: &[f32]) -> Vec<f32> {
+    /// The inverse of [`Self::patches_of_image`].
+    pub(super) fn image_of_patches(&self, patches: &[f32]) -> Vec<f32> {
         let mut image = vec![0.0; patches.len()];
         self.each_place(|pixel, place| image[pixel] = patches[place]);
         image
@@ -165,8 +165,8 @@ pub(super) mod tests {
     fn patches_are_those_of_the_encoder() {
         let network = tiny(3);
         let image = image(&network, 3);
-        let patches = network.to_patches(&image);
-        assert_eq!(network.from_patches(&patches), image);
+        let patches = network.patches_of_image(&image);
+        assert_eq!(network.image_of_patches(&patches), image);
         // The second patch of the first row, its second channel, second line, third pixel.
         assert_eq!(patches[48 + 16 + 4 + 2], image[256 + 16 + 4 + 2]);
     }

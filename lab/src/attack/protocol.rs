@@ -76,6 +76,9 @@ struct Seen<'a> {
     shape: Shape,
 }
 
+/// How a kind of message shows a token and its class.
+type See<'a> = fn(&Seen<'a>, &[f32], usize) -> Result<Vec<f64>>;
+
 impl<'a> Seen<'a> {
     fn new(context: &'a Context<'a>) -> Result<Self> {
         let keys: Vec<IdentityKey> = (0..3).map(|_| IdentityKey::make()).collect::<Result<_, _>>()?;
@@ -117,13 +120,11 @@ fn bit_groups(bytes: &[u8], bits: usize, count: usize) -> Vec<f64> {
 fn ciphertexts(context: &Context, decoders: &Decoders, attacked: &Attacked, outcome: &mut Outcome) -> Result<()> {
     let seen = Seen::new(context)?;
     let scaling = Scaling::of(&context.subjects.train);
-    let kinds: [(&str, &dyn Fn(&[f32], usize) -> Result<Vec<f64>>); 2] = [
-        ("sealed token (encrypted inference)", &|token, class| seen.sealed(token, class)),
-        ("contribution of one image (aggregation)", &|token, class| seen.contributed(token, class)),
-    ];
+    let kinds: [(&str, See<'_>); 2] =
+        [("sealed token (encrypted inference)", Seen::sealed), ("contribution of one image (aggregation)", Seen::contributed)];
     for (sent, see) in kinds {
         let messages = |part: &Part| -> Result<Part> {
-            let tokens = part.tokens.iter().zip(&part.classes).map(|(t, c)| Ok(scaling.token(&see(t, *c)?)));
+            let tokens = part.tokens.iter().zip(&part.classes).map(|(t, c)| Ok(scaling.token(&see(&seen, t, *c)?)));
             Ok(Part { tokens: tokens.collect::<Result<_>>()?, images: part.images.clone(), ..Part::default() })
         };
         let (train, val) = (messages(&context.subjects.train)?, messages(&context.subjects.val)?);
@@ -131,7 +132,7 @@ fn ciphertexts(context: &Context, decoders: &Decoders, attacked: &Attacked, outc
             .tokens()
             .iter()
             .enumerate()
-            .map(|(place, token)| Ok(scaling.token(&see(token, attacked.class(place))?)))
+            .map(|(place, token)| Ok(scaling.token(&see(&seen, token, attacked.class(place))?)))
             .collect::<Result<_>>()?;
         let guesses = decoders.best().decode(&of_test)?;
         outcome.rows.push(attacked.row(sent, decoders.best_name(), &guesses));
