@@ -12,7 +12,7 @@ use super::{
     matching,
     record::Row,
 };
-use crate::train::{math, params::normal};
+use crate::train::params::normal;
 
 /// Noise multipliers: deviation of each value's noise over the norm of the whole gradient, as DP-SGD counts it.
 const NOISE: [f32; 3] = [1e-6, 1e-5, 1e-4];
@@ -53,7 +53,7 @@ fn single(context: &Context, attacked: &Attacked, outcome: &mut Outcome) -> Resu
         worst_token = read.iter().zip(&token).fold(worst_token, |most, (a, b)| most.max((a - b).abs()));
         let half: Vec<f32> = scaled_to_half(&gradient);
         guesses[1].push(closed_form::solve(network, &half)?.image);
-        let norm = math::norm(&gradient);
+        let norm = norm(&gradient);
         for (i, multiplier) in NOISE.iter().enumerate() {
             let noisy: Vec<f32> = gradient.iter().map(|g| g + multiplier * norm * normal(&mut rng)).collect();
             guesses[2 + i].push(closed_form::solve(network, &noisy)?.image);
@@ -72,6 +72,11 @@ fn single(context: &Context, attacked: &Attacked, outcome: &mut Outcome) -> Resu
     outcome.facts.extend(facts.map(|(name, value)| (name.to_string(), value)));
     outcome.facts.insert("largest error of a token read from the head's gradient".into(), f64::from(worst_token));
     Ok(())
+}
+
+/// Euclidean norm in `f64`: where the network is sure, the squares of a gradient underflow `f32`.
+fn norm(gradient: &[f32]) -> f32 {
+    gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt() as f32
 }
 
 /// Rounded to 16 bits after scaling by the largest value, as gradients are sent in half precision.
@@ -130,5 +135,21 @@ fn optimise(context: &Context, outcome: &mut Outcome) {
         outcome.facts.insert(format!("cosine reached, {name}"), cosines);
         outcome.rows.push(attacked.row(ONE, name, &guesses));
         outcome.sheet.push(name, guesses.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tiny_gradient_has_a_norm() {
+        assert!((norm(&[3e-25, 4e-25]) / 5e-25 - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn half_precision_keeps_the_scale() {
+        let found = scaled_to_half(&[1e-20, -0.5e-20]);
+        assert!((found[1] / -0.5e-20 - 1.0).abs() < 1e-3, "{found:?}");
     }
 }
