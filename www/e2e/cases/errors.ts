@@ -121,6 +121,7 @@ export function errorCases(stage: () => Stage): void {
       await prepare(page, await phantom(stage(), 48, true));
       stage().recorder.stall();
       await scanButton(page).click();
+      await stage().recorder.held();
       await crashWorker(page);
       const box = faultBox(page, 'crashed');
       await box.waitFor();

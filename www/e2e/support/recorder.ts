@@ -64,6 +64,11 @@ export class Recorder {
     this.#mode = 'stall';
   }
 
+  /** Waits until a request is being held back. */
+  async held(): Promise<void> {
+    while (this.#stalled.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+
   resume(): void {
     this.#mode = 'open';
     for (const release of this.#stalled.splice(0)) release();
