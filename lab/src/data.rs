@@ -2,6 +2,9 @@
 //!
 //! The index needs the columns `split`, `label` (or another one that is asked for) and `file`; `group` names the independent unit (patient or source picture)
 //! of an image and may be absent, in which case every image is a unit of its own.
+//!
+//! `<folder>@random-<seed>` draws the splits anew instead, image by image, with no regard to groups: 60 % train, 10 % val and 30 % test of all
+//! images. That is the protocol of the papers that we compare with; it puts near-copies of the test images into train.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,6 +15,8 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use models::preprocess::{Preprocess, decode};
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 /// Most rows that an index may have.
@@ -42,7 +47,10 @@ pub struct Split {
 }
 
 struct Row {
+    /// Split as asked for.
     split: String,
+    /// Split of the index, which names the archive.
+    archive: String,
     label: String,
     file: String,
     group: String,
@@ -62,7 +70,12 @@ impl Split {
     /// # Errors
     /// As [`Split::load`].
     pub fn load_labelled(folder: &Path, split: &str, label: &str, limit: Option<usize>) -> Result<Self> {
-        let rows = read_index(folder, label)?;
+        let (folder, seed) = parse_random(folder)?;
+        let folder = folder.as_path();
+        let mut rows = read_index(folder, label)?;
+        if let Some(seed) = seed {
+            redraw(&mut rows, seed);
+        }
         let labels: BTreeSet<&str> = rows.iter().map(|r| r.label.as_str()).collect();
         let labels: Vec<String> = labels.into_iter().map(str::to_string).collect();
         let mut chosen: Vec<&Row> = rows.iter().filter(|r| r.split == split).collect();
@@ -74,14 +87,12 @@ impl Split {
             let count = chosen.len();
             chosen = (0..limit).map(|i| chosen[i * count / limit]).collect();
         }
-        let wanted = chosen.iter().map(|r| r.file.as_str()).collect();
-        let archive = folder.join(format!("{split}.tar"));
-        let mut members = read_archive(&archive, &wanted)?;
+        let mut members = read_members(folder, &chosen)?;
         let mut samples = Vec::with_capacity(chosen.len());
         for row in chosen {
             let bytes = members
-                .remove(&row.file)
-                .with_context(|| format!("{} has no member {}, which the index names", archive.display(), row.file))?;
+                .remove(&(row.archive.as_str(), row.file.clone()))
+                .with_context(|| format!("{}.tar has no member {}, which the index names", row.archive, row.file))?;
             samples.push(Sample {
                 file: row.file.clone(),
                 class: labels.binary_search(&row.label).expect("the label is in its own list"),
@@ -111,6 +122,46 @@ impl Split {
     }
 }
 
+/// Splits `<folder>@random-<seed>` into the folder and the seed.
+fn parse_random(folder: &Path) -> Result<(PathBuf, Option<u64>)> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let Some((own, drawn)) = name.split_once('@') else {
+        return Ok((folder.to_path_buf(), None));
+    };
+    let seed = drawn.strip_prefix("random-").and_then(|seed| seed.parse().ok());
+    let seed = seed.with_context(|| format!("`@{drawn}` is no way to draw splits; write {own}@random-1 for random ones"))?;
+    Ok((folder.with_file_name(own), Some(seed)))
+}
+
+/// Deals the images at random: 60 % train, 10 % val, 30 % test.
+fn redraw(rows: &mut [Row], seed: u64) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.shuffle(&mut rng);
+    for (place, index) in order.into_iter().enumerate() {
+        let part = match place * 10 / rows.len() {
+            0..6 => "train",
+            6 => "val",
+            _ => "test",
+        };
+        rows[index].split = part.to_string();
+    }
+}
+
+/// The files of `rows`, by archive and member.
+fn read_members<'a>(folder: &Path, rows: &[&'a Row]) -> Result<BTreeMap<(&'a str, String), Vec<u8>>> {
+    let mut wanted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for row in rows {
+        wanted.entry(&row.archive).or_default().insert(&row.file);
+    }
+    let mut members = BTreeMap::new();
+    for (archive, files) in wanted {
+        let found = read_archive(&folder.join(format!("{archive}.tar")), &files)?;
+        members.extend(found.into_iter().map(|(file, bytes)| ((archive, file), bytes)));
+    }
+    Ok(members)
+}
+
 fn read_index(folder: &Path, label: &str) -> Result<Vec<Row>> {
     let path = folder.join("index.csv");
     let mut reader =
@@ -127,6 +178,7 @@ fn read_index(folder: &Path, label: &str) -> Result<Vec<Row>> {
         let field = |i: usize| record.get(i).unwrap_or_default().to_string();
         rows.push(Row {
             split: field(split),
+            archive: field(split),
             label: field(label),
             file: field(file),
             group: group.map_or_else(|| field(file), field),
@@ -159,4 +211,42 @@ pub fn default_folder(name: &str) -> PathBuf {
     let root = std::env::var_os("VEILSIGHT_DATA")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
     root.join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(count: usize) -> Vec<Row> {
+        let row = |i: usize| Row {
+            split: "train".into(),
+            archive: "train".into(),
+            label: "a".into(),
+            file: i.to_string(),
+            group: String::new(),
+        };
+        (0..count).map(row).collect()
+    }
+
+    #[test]
+    fn random_splits_are_60_10_30_and_belong_to_their_seed() {
+        let deal = |seed| {
+            let mut rows = rows(1000);
+            redraw(&mut rows, seed);
+            rows.into_iter().map(|r| r.split).collect::<Vec<_>>()
+        };
+        let parts = deal(1);
+        let count = |part: &str| parts.iter().filter(|p| *p == part).count();
+        assert_eq!([count("train"), count("val"), count("test")], [600, 100, 300]);
+        assert_eq!(deal(1), parts);
+        assert_ne!(deal(2), parts);
+    }
+
+    #[test]
+    fn the_way_to_draw_splits_is_read_from_the_folders_name() {
+        let parse = |path: &str| parse_random(Path::new(path));
+        assert_eq!(parse("data/br35h").unwrap(), (PathBuf::from("data/br35h"), None));
+        assert_eq!(parse("data/br35h@random-7").unwrap(), (PathBuf::from("data/br35h"), Some(7)));
+        assert!(parse("data/br35h@hazard").unwrap_err().to_string().contains("br35h@random-1"));
+    }
 }
