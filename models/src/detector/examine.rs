@@ -1,10 +1,6 @@
 //! The steps of an examination.
 
-use super::{
-    DetectorCard, Evidence, Verdict,
-    feature::{self},
-    verdict,
-};
+use super::{DIRECTIONS, DetectorCard, Evidence, Feature, Verdict, feature, verdict};
 use crate::{
     ModelError, TensorMap,
     mae::{self, CpuMae, CpuPatches, Mask},
@@ -15,6 +11,8 @@ pub struct Detector {
     card: DetectorCard,
     network: CpuMae,
     masks: Vec<Mask>,
+    /// `[directions, dim]`; empty where no feature asks for them.
+    directions: Vec<f32>,
 }
 
 /// An image that is being examined.
@@ -31,11 +29,13 @@ impl Detector {
     ///
     /// # Errors
     /// The errors of [`DetectorCard::validate`] and [`CpuMae::load`].
-    pub fn load(card: &DetectorCard, weights: TensorMap) -> Result<Self, ModelError> {
+    pub fn load(card: &DetectorCard, mut weights: TensorMap) -> Result<Self, ModelError> {
         card.validate()?;
+        let drifts = card.features.iter().any(|feature| feature.name == Feature::Drift);
+        let directions = if drifts { take_directions(&mut weights)? } else { Vec::new() };
         let network = CpuMae::load(&card.architecture, weights)?;
         let masks = Mask::complementary(card.masks.seed, card.masks.count, card.architecture.patches());
-        Ok(Self { card: card.clone(), network, masks })
+        Ok(Self { card: card.clone(), network, masks, directions })
     }
 
     /// The card.
@@ -73,6 +73,11 @@ impl Detector {
         Ok(())
     }
 
+    /// The directions `[directions, dim]` of [`Feature::Drift`]; empty where it is not measured.
+    pub fn directions(&self) -> &[f32] {
+        &self.directions
+    }
+
     /// The copy of an input `[channels, size, size]` that the encoder is to be run on too.
     pub fn copy(&self, input: &[f32]) -> Vec<f32> {
         self.card.filter.apply(input, self.card.architecture.encoder.image_size)
@@ -103,12 +108,20 @@ impl Detector {
             return Err(refuse(format!("its token has {} values and its copy's {}", cls.len(), cls_of_copy.len())));
         }
         let map = self.card.patch_error.standardise(&self.log_errors(examination)?);
-        let evidence = Evidence { map: &map, cls, cls_of_copy };
+        if !self.directions.len().is_multiple_of(cls.len().max(1)) {
+            return Err(refuse(format!("its token has {} values, which is not what the detector was fitted to", cls.len())));
+        }
+        let evidence = Evidence { map: &map, cls, cls_of_copy, directions: &self.directions };
         let features: Vec<f32> = self.card.features.iter().map(|feature| feature.name.measure(&evidence)).collect();
         let score = self.card.score(&features);
         let clean_share = verdict::share_above(&self.card.clean_quantiles, score);
         Ok(Verdict { score, features, map, clean_share })
     }
+}
+
+fn take_directions(weights: &mut TensorMap) -> Result<Vec<f32>, ModelError> {
+    let tensor = weights.remove(DIRECTIONS).ok_or_else(|| ModelError::MissingTensor { name: DIRECTIONS.to_string() })?;
+    Ok(tensor.data)
 }
 
 fn mean_square(drawn: &[f32], wanted: &[f32]) -> f64 {

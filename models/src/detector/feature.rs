@@ -5,6 +5,13 @@ use serde::{Deserialize, Serialize};
 /// Added to an error before its logarithm is taken, so that a patch drawn perfectly (plain black) gives a number.
 pub const ERROR_FLOOR: f32 = 1e-6;
 
+/// Tensor of the detector file `[directions, dim]` along which [`Feature::Drift`] is measured: those in which an attack moves a token
+/// far more than filtering a clean image does, in units of the latter. No class label enters into them.
+pub const DIRECTIONS: &str = "drift.directions";
+
+/// Added to a squared change before its logarithm is taken, so that a copy with the same token gives a number.
+pub const DRIFT_FLOOR: f64 = 1e-6;
+
 /// A number measured on an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -13,6 +20,8 @@ pub enum Feature {
     Reconstruction,
     /// Distance between the CLS tokens of the image and of its copy, in units of the image's token's length.
     Token,
+    /// Logarithm of the squared change from the copy's CLS token to the image's along the file's [`DIRECTIONS`], summed over them.
+    Drift,
 }
 
 /// What features are measured on.
@@ -23,6 +32,8 @@ pub struct Evidence<'a> {
     pub cls: &'a [f32],
     /// The CLS token of the copy `[dim]`.
     pub cls_of_copy: &'a [f32],
+    /// The file's directions `[directions, dim]`; empty where no feature asks for them.
+    pub directions: &'a [f32],
 }
 
 impl Feature {
@@ -31,6 +42,7 @@ impl Feature {
         match self {
             Self::Reconstruction => mean(evidence.map),
             Self::Token => distance(evidence.cls, evidence.cls_of_copy),
+            Self::Drift => drift(evidence),
         }
     }
 }
@@ -51,4 +63,15 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
     let apart: f64 = a.iter().zip(b).map(|(a, b)| square(f64::from(*a) - f64::from(*b))).sum();
     let length: f64 = a.iter().map(|a| square(f64::from(*a))).sum();
     (apart / length.max(f64::MIN_POSITIVE)).sqrt() as f32
+}
+
+fn drift(evidence: &Evidence) -> f32 {
+    let along = |direction: &[f32]| {
+        let tokens = evidence.cls.iter().zip(evidence.cls_of_copy);
+        let part = |(u, (cls, copy)): (&f32, (&f32, &f32))| f64::from(*u) * (f64::from(*cls) - f64::from(*copy));
+        let change: f64 = direction.iter().zip(tokens).map(part).sum();
+        change * change
+    };
+    let sum: f64 = evidence.directions.chunks_exact(evidence.cls.len()).map(along).sum();
+    libm::log(sum + DRIFT_FLOOR) as f32
 }

@@ -11,6 +11,6 @@ mod verdict;
 
 pub use card::{DetectorCard, FeatureCard, MAX_DETECTOR_BYTES, Masks, PatchError, QUANTILES, RocPoint};
 pub use examine::{Detector, Examination};
-pub use feature::{ERROR_FLOOR, Evidence, Feature};
+pub use feature::{DIRECTIONS, DRIFT_FLOOR, ERROR_FLOOR, Evidence, Feature};
 pub use filter::Filter;
 pub use verdict::Verdict;
