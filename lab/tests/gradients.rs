@@ -76,6 +76,25 @@ impl ModuleVisitor for Gathered<'_> {
 }
 
 #[test]
+fn the_gradient_of_the_input_is_that_of_burn() {
+    let Case { layout, weights, input, mix } = case();
+    let device = Device::flex().autodiff();
+    let c = &layout.config;
+    let module = c.init(&device).load(&layout.tensors(&weights, false), &device).unwrap();
+    let data = TensorData::new(input.clone(), [IMAGES, c.in_channels, c.image_size, c.image_size]);
+    let images = Tensor::<4>::from_data(data, &device).require_grad();
+    let weight = Tensor::<2>::from_data(TensorData::new(mix.clone(), [IMAGES, c.dim]), &device);
+    let gradients = (module.cls(images.clone()) * weight).sum().backward();
+    let theirs: Vec<f32> = images.grad(&gradients).unwrap().into_data().try_to_vec().unwrap();
+    let mut tape = Tape::default();
+    vit::forward(&layout, &weights, &input, &[], &mut tape);
+    let out = OutputGradients { logits: vec![0.0; IMAGES * 2], cls: mix, hidden: Vec::new() };
+    let ours = vit::backward_input(&layout, &weights, &out, &mut tape);
+    let size = theirs.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
+    assert!(worst(&ours, &theirs) < 1e-3 * size, "{} of {size}", worst(&ours, &theirs));
+}
+
+#[test]
 fn cls_tokens_and_gradients_are_those_of_burn() {
     let Case { layout, weights, input, mix } = case();
     let mut tape = Tape::default();

@@ -11,9 +11,11 @@ use models::{
 };
 
 use crate::{
+    attack::network::Network,
     data::{self, Split},
     train::{
         TrainConfig,
+        adversarial::Adversarial,
         augment::Augment,
         init,
         loss::DistilWeights,
@@ -37,7 +39,8 @@ pub struct Encoder {
     /// Folder with index.csv, train.tar and val.tar [default: br35h of the shared data]
     #[arg(long)]
     data: Option<PathBuf>,
-    /// First weights: `random`, or a safetensors file with timm or Hugging Face names.
+    /// First weights: `random`, a safetensors file with timm or Hugging Face names, or the folder of a model pack, which
+    /// gives its head as well.
     #[arg(long, default_value = "random")]
     init: String,
     /// Where checkpoints, log and the best weights go.
@@ -100,6 +103,15 @@ pub struct Encoder {
     /// Learn from this network as well: the folder of a finished run.
     #[arg(long)]
     distil: Option<PathBuf>,
+    /// Train on attacked images as well: the largest change of a pixel, of 1 (L∞), for example 0.015.
+    #[arg(long)]
+    adversarial: Option<f32>,
+    /// Steps of the attack in adversarial training.
+    #[arg(long, default_value_t = 2)]
+    adversarial_steps: u32,
+    /// Weight of the attacked images in the loss; at 1 clean ones are left out.
+    #[arg(long, default_value_t = 0.5)]
+    adversarial_share: f32,
     /// Parts of a batch computed side by side.
     #[arg(long, default_value_t = 2)]
     lanes: usize,
@@ -137,6 +149,11 @@ impl Encoder {
             },
             augment: Augment { texture: self.texture, ..Augment::default() },
             distil: self.distil.as_ref().map(|_| DistilWeights::default()),
+            adversarial: self.adversarial.map(|eps| Adversarial {
+                eps,
+                steps: self.adversarial_steps,
+                share: self.adversarial_share,
+            }),
         }
     }
 
@@ -147,7 +164,12 @@ impl Encoder {
             return Ok((flat, "random weights".into()));
         }
         let path = Path::new(&self.init);
-        let source = read_weights(path)?;
+        let source = if path.is_dir() {
+            let (network, _) = Network::load(path)?;
+            network.layout.tensors(&network.weights, true)
+        } else {
+            read_weights(path)?
+        };
         let source_depth = (0..).take_while(|i| source.find(&format!("blocks.{i}.norm1.weight")).is_some()).count();
         let layers = if self.layers.is_empty() { init::spread_layers(source_depth, self.depth) } else { self.layers.clone() };
         let fitted = init::adapt(&source, &config.encoder, &layers)?;

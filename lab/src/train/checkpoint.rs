@@ -15,7 +15,8 @@ pub struct Progress {
     pub epoch: u32,
     /// Steps done.
     pub step: u64,
-    /// Best accuracy on the validation split so far and its negative log-likelihood.
+    /// Best score on the validation split so far (accuracy; in adversarial training the mean of those on clean and on attacked
+    /// images) and the negative log-likelihood of that epoch.
     pub best: Option<(f64, f64)>,
     /// Epoch of the best.
     pub best_epoch: u32,

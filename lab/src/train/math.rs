@@ -110,31 +110,36 @@ pub fn layer_norm(
     });
 }
 
-/// Backward of [`layer_norm`]: adds to `dx`, `d_gamma` and `d_beta`.
-pub fn layer_norm_backward(
-    dy: &[f32],
-    gamma: &[f32],
-    normalised: &[f32],
-    inverse_std: &[f32],
-    dx: &mut [f32],
-    d_gamma: &mut [f32],
-    d_beta: &mut [f32],
-) {
+/// Backward of [`layer_norm`]: adds to `dx`.
+pub fn layer_norm_backward(dy: &[f32], gamma: &[f32], normalised: &[f32], inverse_std: &[f32], dx: &mut [f32]) {
     let d = gamma.len();
     let mut dhat = vec![0.0; d];
     Arch::new().dispatch(|| {
         for (i, inverse) in inverse_std.iter().enumerate() {
             let range = i * d..(i + 1) * d;
             let (dy, hat) = (&dy[range.clone()], &normalised[range.clone()]);
-            for j in 0..d {
-                d_gamma[j] += dy[j] * hat[j];
-                d_beta[j] += dy[j];
-                dhat[j] = dy[j] * gamma[j];
+            for ((dhat, dy), gamma) in dhat.iter_mut().zip(dy).zip(gamma) {
+                *dhat = dy * gamma;
             }
             let mean = sum(&dhat) / d as f32;
             let slope = dot(&dhat, hat) / d as f32;
             for ((x, g), h) in dx[range].iter_mut().zip(&dhat).zip(hat) {
                 *x += inverse * (g - mean - h * slope);
+            }
+        }
+    });
+}
+
+/// The rest of the backward pass of [`layer_norm`]: adds to `d_gamma` and `d_beta`.
+pub fn layer_norm_parameters(dy: &[f32], normalised: &[f32], d_gamma: &mut [f32], d_beta: &mut [f32]) {
+    let d = d_gamma.len();
+    Arch::new().dispatch(|| {
+        for (dy, hat) in dy.chunks_exact(d).zip(normalised.chunks_exact(d)) {
+            for ((gamma, dy), hat) in d_gamma.iter_mut().zip(dy).zip(hat) {
+                *gamma += dy * hat;
+            }
+            for (beta, dy) in d_beta.iter_mut().zip(dy) {
+                *beta += dy;
             }
         }
     });

@@ -1,12 +1,15 @@
 //! Training of encoders: `cargo lab train encoder`.
 
+pub mod adversarial;
 pub mod augment;
+pub mod block;
 pub mod checkpoint;
 pub mod init;
 pub mod loss;
 pub mod math;
 pub mod optim;
 pub mod params;
+pub mod patches;
 pub mod run;
 pub mod step;
 pub mod vit;
@@ -14,7 +17,7 @@ pub mod vit;
 use models::{config::VitConfig, preprocess::Preprocess};
 use serde::{Deserialize, Serialize};
 
-use self::{augment::Augment, loss::DistilWeights, optim::OptimConfig};
+use self::{adversarial::Adversarial, augment::Augment, loss::DistilWeights, optim::OptimConfig};
 
 /// Every setting that decides what a run computes; a checkpoint belongs to one of them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,4 +46,7 @@ pub struct TrainConfig {
     pub augment: Augment,
     /// Weights of the teacher's parts, where there is a teacher.
     pub distil: Option<DistilWeights>,
+    /// Training on attacked images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adversarial: Option<Adversarial>,
 }

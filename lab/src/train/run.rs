@@ -8,10 +8,13 @@ use std::{
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::{
     TrainConfig,
+    adversarial::{Target, robust_accuracy},
     checkpoint::{self, Progress},
     loss,
     optim::OptimState,
@@ -33,6 +36,9 @@ pub struct EpochLog {
     pub val_nll: f64,
     /// Accuracy of the weights themselves.
     pub val_accuracy_raw: f64,
+    /// Accuracy of the averaged weights on attacked validation images, at most 100; in adversarial training only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val_robust: Option<f64>,
     /// Seconds of training, without validation.
     pub seconds: f64,
     /// Training images a second.
@@ -155,9 +161,11 @@ fn epoch(trainer: &mut Trainer, train: &Images, val: &Images, progress: &mut Pro
     progress.epoch += 1;
     progress.step = trainer.state.step;
     progress.seconds += seconds;
-    let better = progress.best.is_none_or(|(a, nll)| val_accuracy > a || (val_accuracy == a && val_nll < nll));
+    let val_robust = robust(trainer, val);
+    let score = val_robust.map_or(val_accuracy, |robust| (val_accuracy + robust) / 2.0);
+    let better = progress.best.is_none_or(|(best, nll)| score > best || (score == best && val_nll < nll));
     if better {
-        progress.best = Some((val_accuracy, val_nll));
+        progress.best = Some((score, val_nll));
         progress.best_epoch = progress.epoch;
     }
     let images = sums.images as f64;
@@ -168,21 +176,35 @@ fn epoch(trainer: &mut Trainer, train: &Images, val: &Images, progress: &mut Pro
         val_accuracy,
         val_nll,
         val_accuracy_raw,
+        val_robust,
         seconds,
         images_per_second: images / seconds,
     };
     println!(
-        "epoch {:>3}  loss {:.4}  train {:.4}  val {:.4} (nll {:.4}, without averaging {:.4})  {:.0} images/s{}",
+        "epoch {:>3}  loss {:.4}  train {:.4}  val {:.4} (nll {:.4}, without averaging {:.4}){}  {:.0} images/s{}",
         log.epoch,
         log.loss,
         log.train_accuracy,
         val_accuracy,
         val_nll,
         val_accuracy_raw,
+        val_robust.map_or(String::new(), |robust| format!("  attacked {robust:.4}")),
         log.images_per_second,
         if better { "  best" } else { "" }
     );
     Ok(log)
+}
+
+/// Accuracy of the averaged weights under attack, where the run is adversarial.
+fn robust(trainer: &Trainer, val: &Images) -> Option<f64> {
+    let TrainConfig { adversarial, preprocess, seed, .. } = &trainer.config;
+    let target = Target { layout: &trainer.layout, weights: &trainer.state.ema, preprocess };
+    let generator = |image| {
+        let mut rng = ChaCha8Rng::seed_from_u64(*seed);
+        rng.set_stream(image);
+        rng
+    };
+    adversarial.as_ref().map(|a| robust_accuracy(target, a.validation(), val, generator))
 }
 
 fn validate(trainer: &Trainer, weights: &[f32], val: &Images) -> (f64, f64) {

@@ -6,7 +6,9 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::{
-    TrainConfig, augment, loss, math,
+    TrainConfig,
+    adversarial::{Pgd, Target},
+    augment, loss, math,
     optim::{OptimState, one_cycle},
     params::Layout,
     vit::{self, OutputGradients, Tape},
@@ -84,6 +86,14 @@ impl Trainer {
         ensure!(images >= config.batch, "{images} images are fewer than one batch of {}", config.batch);
         let layout = Layout::new(&config.encoder, config.labels.len());
         layout.check(&state.weights)?;
+        if let Some(adversarial) = &config.adversarial {
+            ensure!(teacher.is_none(), "adversarial training and a teacher do not go together");
+            ensure!(
+                adversarial.eps > 0.0 && adversarial.eps <= 1.0 && adversarial.steps > 0,
+                "adversarial training needs a radius in (0, 1] and at least one step"
+            );
+            ensure!((0.0..=1.0).contains(&adversarial.share), "the adversarial share lies in [0, 1]");
+        }
         if let Some(teacher) = &teacher {
             ensure!(
                 teacher.layout.config.dim == layout.config.dim && teacher.layout.classes == layout.classes,
@@ -112,11 +122,12 @@ impl Trainer {
         let share = batch.len().div_ceil(self.config.lanes);
         let scale = 1.0 / batch.len() as f32;
         let (config, layout, weights, teacher) = (&self.config, &self.layout, &self.state.weights, &self.teacher);
+        let attack = config.adversarial.as_ref().map(|a| a.attack(self.state.step, self.steps));
         let job = |(lane, part): (&mut Lane, &[usize])| {
             lane.grad.fill(0.0);
             let mut sums = Sums::default();
             for chunk in part.chunks(CHUNK) {
-                let work = Work { config, layout, weights, teacher: teacher.as_ref(), images, epoch, scale };
+                let work = Work { config, layout, weights, teacher: teacher.as_ref(), images, epoch, scale, attack };
                 sums.add(&work.chunk(chunk, lane));
             }
             sums
@@ -145,32 +156,66 @@ struct Work<'a> {
     images: &'a Images,
     epoch: u32,
     scale: f32,
+    attack: Option<Pgd>,
 }
 
 impl Work<'_> {
     fn chunk(&self, indices: &[usize], lane: &mut Lane) -> Sums {
         let n = indices.len();
-        let mut input = Vec::with_capacity(n * self.config.encoder.input_len());
+        let labels: Vec<usize> = indices.iter().map(|i| self.images.classes[*i]).collect();
+        let mut pixels = Vec::with_capacity(n * self.config.encoder.input_len());
         let mut keep = vec![1.0; 2 * self.config.encoder.depth * n];
+        let mut generators = Vec::with_capacity(n);
         for (column, index) in indices.iter().enumerate() {
             let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
             rng.set_stream(u64::from(self.epoch) << 32 | *index as u64);
             let side = self.config.encoder.image_size;
-            let mut values = self.config.augment.apply(&self.images.pixels[*index], side, &mut rng);
-            normalise(&mut values, &self.config.preprocess);
-            input.extend(values);
+            pixels.extend(self.config.augment.apply(&self.images.pixels[*index], side, &mut rng));
             self.drop_branches(&mut keep, column, n, &mut rng);
+            generators.push(rng);
         }
-        if self.config.drop_path == 0.0 {
-            keep.clear();
+        let attacked = self.attack.map(|attack| self.attacked(attack, &pixels, &labels, &mut generators, lane));
+        let share = self.config.adversarial.as_ref().map_or(0.0, |a| a.share);
+        let mut sums = Sums::default();
+        if share < 1.0 {
+            sums = self.learn(pixels, &labels, &keep, 1.0 - share, lane);
         }
-        vit::forward(self.layout, self.weights, &input, &keep, &mut lane.tape);
-        let labels: Vec<usize> = indices.iter().map(|i| self.images.classes[*i]).collect();
-        let (loss, out) = self.losses(&labels, &input, lane);
+        if let Some(attacked) = attacked {
+            for (column, rng) in generators.iter_mut().enumerate() {
+                self.drop_branches(&mut keep, column, n, rng);
+            }
+            let other = self.learn(attacked, &labels, &keep, share, lane);
+            sums = Sums { loss: sums.loss + other.loss, right: if share < 1.0 { sums.right } else { other.right }, images: n };
+        }
+        sums
+    }
+
+    /// The worst images that the attack finds near `pixels`, from starts of the images' own generators.
+    fn attacked(
+        &self,
+        attack: Pgd,
+        pixels: &[f32],
+        labels: &[usize],
+        generators: &mut [ChaCha8Rng],
+        lane: &mut Lane,
+    ) -> Vec<f32> {
+        let images = pixels.chunks_exact(self.config.encoder.input_len());
+        let mut moved: Vec<f32> = images.zip(generators).flat_map(|(image, rng)| attack.start(image, rng)).collect();
+        let target = Target { layout: self.layout, weights: self.weights, preprocess: &self.config.preprocess };
+        attack.run(target, pixels, labels, &mut moved, &mut lane.tape);
+        moved
+    }
+
+    /// Adds the gradient of `share` times the loss of images in [0, 1] to the lane's.
+    fn learn(&self, mut input: Vec<f32>, labels: &[usize], keep: &[f32], share: f32, lane: &mut Lane) -> Sums {
+        normalise(&mut input, &self.config.preprocess);
+        let keep = if self.config.drop_path == 0.0 { &[] } else { keep };
+        vit::forward(self.layout, self.weights, &input, keep, &mut lane.tape);
+        let (loss, out) = self.losses(labels, &input, share * self.scale, lane);
         vit::backward(self.layout, self.weights, &out, &mut lane.tape, &mut lane.grad);
         let right = answers(lane.tape.logits(), self.layout.classes);
-        let right = right.iter().zip(&labels).filter(|(a, b)| a == b).count();
-        Sums { loss, right, images: n }
+        let right = right.iter().zip(labels).filter(|(a, b)| a == b).count();
+        Sums { loss: f64::from(share) * loss, right, images: labels.len() }
     }
 
     fn drop_branches(&self, keep: &mut [f32], column: usize, n: usize, rng: &mut impl Rng) {
@@ -181,25 +226,24 @@ impl Work<'_> {
         }
     }
 
-    fn losses(&self, labels: &[usize], input: &[f32], lane: &mut Lane) -> (f64, OutputGradients) {
+    fn losses(&self, labels: &[usize], input: &[f32], scale: f32, lane: &mut Lane) -> (f64, OutputGradients) {
         let (n, classes, tape) = (labels.len(), self.layout.classes, &lane.tape);
         let mut out = OutputGradients { logits: vec![0.0; n * classes], ..OutputGradients::default() };
         let (Some(teacher), Some(weights)) = (self.teacher, &self.config.distil) else {
-            let loss = loss::cross_entropy(tape.logits(), labels, self.config.smoothing, self.scale, &mut out.logits);
+            let loss = loss::cross_entropy(tape.logits(), labels, self.config.smoothing, scale, &mut out.logits);
             return (loss, out);
         };
         vit::forward(&teacher.layout, &teacher.weights, input, &[], &mut lane.teacher);
         let (truth, soft) = (1.0 - weights.logits, weights.logits);
         let from = &lane.teacher;
-        let mut total = f64::from(truth)
-            * loss::cross_entropy(tape.logits(), labels, self.config.smoothing, truth * self.scale, &mut out.logits);
+        let mut total =
+            f64::from(truth) * loss::cross_entropy(tape.logits(), labels, self.config.smoothing, truth * scale, &mut out.logits);
         let t = weights.temperature;
-        total +=
-            f64::from(soft) * loss::soft_labels(tape.logits(), from.logits(), classes, t, soft * self.scale, &mut out.logits);
-        let by = weights.cls * self.scale;
+        total += f64::from(soft) * loss::soft_labels(tape.logits(), from.logits(), classes, t, soft * scale, &mut out.logits);
+        let by = weights.cls * scale;
         total += f64::from(weights.cls) * loss::squared_difference(tape.cls(), from.cls(), n, by, &mut out.cls);
         out.hidden.resize_with(self.layout.blocks.len(), Vec::new);
-        let by = weights.hidden * self.scale / teacher.layers.len() as f32;
+        let by = weights.hidden * scale / teacher.layers.len() as f32;
         for (i, layer) in teacher.layers.iter().enumerate() {
             let grad = &mut out.hidden[i];
             let part = loss::squared_difference(tape.hidden(i), from.hidden(*layer), n, by, grad);
@@ -209,10 +253,11 @@ impl Work<'_> {
     }
 }
 
-/// `(value − mean) / std`, channel by channel.
-fn normalise(values: &mut [f32], preprocess: &models::preprocess::Preprocess) {
+/// `(value − mean) / std`, channel by channel, of CHW images in [0, 1], one after another.
+pub fn normalise(values: &mut [f32], preprocess: &models::preprocess::Preprocess) {
     let area = preprocess.size * preprocess.size;
-    let planes = values.chunks_exact_mut(area).zip(preprocess.mean.iter().zip(&preprocess.std));
+    let channels = preprocess.mean.iter().zip(&preprocess.std).cycle();
+    let planes = values.chunks_exact_mut(area).zip(channels);
     for (plane, (mean, std)) in planes {
         plane.iter_mut().for_each(|v| *v = (*v - mean) / std);
     }

@@ -25,6 +25,7 @@ pub fn config() -> TrainConfig {
         optim: OptimConfig { lr: 2e-3, weight_decay: 0.01, layer_decay: 1.0, clip: 1.0, ema: 0.9, warmup: 0.1 },
         augment: Augment { rotation: 5.0, scale: 0.05, shift: 0.02, light: 0.05, ..Augment::default() },
         distil: None,
+        adversarial: None,
     }
 }
 
