@@ -5,6 +5,7 @@ pub mod attack;
 pub mod bench;
 pub mod cli;
 pub mod data;
+pub mod detect;
 pub mod evaluate;
 pub mod federate;
 pub mod fit;
