@@ -115,3 +115,31 @@ fn networks_that_do_not_fit_are_refused() {
     let missing = CpuMae::load(&deeper, weights(&config())).err().unwrap();
     assert!(matches!(missing, ModelError::MissingTensor { ref name } if name.starts_with("decoder_blocks.2.")), "{missing}");
 }
+
+/// Two images of `goldens/make_mae.py`, each with its own mask.
+#[test]
+fn a_hugging_face_autoencoder_draws_what_it_draws_there() {
+    let config: MaeConfig = serde_json::from_str(include_str!("../goldens/mae/hf_mae.json")).unwrap();
+    let weights = TensorMap::from_safetensors(include_bytes!("../goldens/mae/hf_mae.safetensors")).unwrap();
+    let expected = TensorMap::from_safetensors(include_bytes!("../goldens/mae/hf_mae.expected.safetensors")).unwrap();
+    let values = |name: &str| &expected.find(name).unwrap().data;
+    let network = CpuMae::load(&config, weights).unwrap();
+    let (patches, width) = (config.patches(), config.encoder.patch_len());
+    let (mut squares, mut count) = (0.0, 0);
+    let images = values("images").chunks(config.encoder.input_len());
+    for ((image, mask), theirs) in images.zip(values("mask").chunks(patches)).zip(values("pixels").chunks(patches * width)) {
+        let visible: Vec<usize> = (0..patches).filter(|patch| mask[*patch] == 0.0).collect();
+        let mask = Mask::seeing(&visible, patches);
+        let (ours, targets) = (network.reconstruct(image, &mask).unwrap(), mae::targets(image, &config.encoder).unwrap());
+        for (patch, ours) in mask.masked.iter().zip(ours.chunks(width)) {
+            let place = patch * width..(patch + 1) * width;
+            for ((ours, theirs), target) in ours.iter().zip(&theirs[place.clone()]).zip(&targets[place]) {
+                assert!((ours - theirs).abs() <= 1e-4, "patch {patch}: {ours} {theirs}");
+                squares += f64::from(ours - target).powi(2);
+                count += 1;
+            }
+        }
+    }
+    let loss = squares / f64::from(count);
+    assert!((loss - f64::from(values("loss")[0])).abs() < 1e-5, "the loss on normalised pixels is {loss}");
+}
