@@ -1,8 +1,10 @@
 //! Weights of an encoder: named `f32` tensors, read from and written to safetensors.
 //!
-//! Names are timm's. Files with Hugging Face `ViTModel` names are recognised and renamed on reading; their separate query,
-//! key and value tensors become timm's fused `qkv`. A file may hold `f32`, `f16`, `bf16` or int8: an int8 tensor `x` of
+//! Names are timm's, and those of the authors of MAE for a masked autoencoder. Files with Hugging Face `ViTModel` or
+//! `ViTMAEForPreTraining` names are recognised and renamed on reading; their separate query, key and value tensors become a fused `qkv`. A file may hold `f32`, `f16`, `bf16` or int8: an int8 tensor `x` of
 //! shape [out, …] comes with `x.scale`, `f32` [out], and stands for `x[o] · scale[o]`.
+
+mod hugging_face;
 
 use std::collections::BTreeMap;
 
@@ -52,7 +54,7 @@ impl TensorMap {
             }
             map.insert(name.to_string(), read(&file, name, &view)?);
         }
-        Ok(Self(to_timm(map)?))
+        Ok(Self(hugging_face::to_timm(map)?))
     }
 
     /// The tensor `name`, whose shape must be `shape`.
@@ -235,77 +237,6 @@ fn dequantise(file: &SafeTensors, name: &str, view: &TensorView) -> Result<Vec<f
     let width = (view.data().len() / channels).max(1);
     let rows = view.data().chunks(width).zip(&scales);
     Ok(rows.flat_map(|(row, scale)| row.iter().map(move |v| f32::from(*v as i8) * scale)).collect())
-}
-
-/// Renames Hugging Face `ViTModel` tensors; a file that already has timm names passes through.
-fn to_timm(map: BTreeMap<String, Tensor>) -> Result<BTreeMap<String, Tensor>, ModelError> {
-    if !map.keys().any(|name| hugging_face(name).starts_with("embeddings.")) {
-        return Ok(map);
-    }
-    let mut out = BTreeMap::new();
-    let mut fused: BTreeMap<String, [Option<Tensor>; 3]> = BTreeMap::new();
-    for (name, tensor) in map {
-        let name = hugging_face(&name);
-        match third_of_qkv(name) {
-            Some((target, index)) => fused.entry(target).or_default()[index] = Some(tensor),
-            None => {
-                out.insert(timm_name(name), tensor);
-            }
-        }
-    }
-    for (name, parts) in fused {
-        let tensor = fuse(parts).ok_or_else(|| bad(format!("query, key and value of `{name}` do not fit together")))?;
-        out.insert(name, tensor);
-    }
-    Ok(out)
-}
-
-/// Without the prefix that `ViTForImageClassification` puts before the encoder's names.
-fn hugging_face(name: &str) -> &str {
-    name.strip_prefix("vit.").unwrap_or(name)
-}
-
-/// For a query, key or value tensor: timm's name of the fused one and which third this is.
-fn third_of_qkv(name: &str) -> Option<(String, usize)> {
-    let rest = name.strip_prefix("encoder.layer.")?;
-    let (block, rest) = rest.split_once(".attention.attention.")?;
-    let (which, kind) = rest.split_once('.')?;
-    let index = ["query", "key", "value"].iter().position(|n| *n == which)?;
-    Some((format!("blocks.{block}.attn.qkv.{kind}"), index))
-}
-
-fn fuse(parts: [Option<Tensor>; 3]) -> Option<Tensor> {
-    let [Some(q), Some(k), Some(v)] = parts else {
-        return None;
-    };
-    if q.shape != k.shape || k.shape != v.shape || q.shape.is_empty() {
-        return None;
-    }
-    let mut shape = q.shape.clone();
-    shape[0] = shape[0].checked_mul(3)?;
-    let data = [q.data, k.data, v.data].concat();
-    Some(Tensor { shape, data })
-}
-
-fn timm_name(name: &str) -> String {
-    const NAMES: [(&str, &str); 11] = [
-        ("embeddings.cls_token", "cls_token"),
-        ("embeddings.position_embeddings", "pos_embed"),
-        ("embeddings.patch_embeddings.projection", "patch_embed.proj"),
-        ("encoder.layer.", "blocks."),
-        (".attention.output.dense.", ".attn.proj."),
-        (".intermediate.dense.", ".mlp.fc1."),
-        (".output.dense.", ".mlp.fc2."),
-        (".layernorm_before.", ".norm1."),
-        (".layernorm_after.", ".norm2."),
-        ("layernorm.", "norm."),
-        ("classifier.", "head."),
-    ];
-    let mut name = name.to_string();
-    for (from, to) in NAMES {
-        name = name.replace(from, to);
-    }
-    name
 }
 
 fn bad(reason: String) -> ModelError {

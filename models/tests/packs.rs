@@ -3,29 +3,12 @@
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+mod common;
+
+use common::{ENCODER, pack_card as card};
 use models::{
     ClsQuantiser, LinearHead, ModelCard, ModelError, PublicPack, QuantisedHead, TensorMap, card::Storage, pack::sha256_hex,
 };
-
-const ENCODER: &[u8] = include_bytes!("../goldens/encoders/timm_grey_f32.safetensors");
-
-fn card() -> serde_json::Value {
-    serde_json::json!({
-        "format": 1, "id": "test-model", "title": "A test", "version": "1.0.0", "task": "nothing",
-        "classes": [{"id": "no", "label": "No"}, {"id": "yes", "label": "Yes"}],
-        "encoder": {
-            "architecture": serde_json::from_str::<serde_json::Value>(include_str!("../goldens/encoders/timm_grey_f32.json")).unwrap(),
-            "file": "encoder.safetensors", "sha256": sha256_hex(ENCODER), "bytes": ENCODER.len(), "storage": "f32"
-        },
-        "preprocess": {"size": 32, "channels": "grey", "mean": [0.5], "std": [0.5]},
-        "cls": {"dim": 24, "quantiser": {"bits": 9, "scale": 0.02}},
-        "calibration": {"logit_scale": 0.001},
-        "he_parameters": "GLWE_2048_TU17",
-        "training": {"data": "d", "split": "s", "seed": 1, "command": "c", "start": "random", "epochs": 3, "batch": 32},
-        "metrics": {"accuracy": 0.9}, "limits": ["all of them"], "licence": "Apache-2.0", "provenance": "made here",
-        "a_field_of_the_future": true
-    })
-}
 
 fn text(card: &serde_json::Value) -> Vec<u8> {
     serde_json::to_vec(card).unwrap()

@@ -39,6 +39,8 @@ pub struct Material {
     pub fooled: Vec<bool>,
     /// Name of the attack.
     pub attack: String,
+    /// Independent unit of each validation image.
+    pub val_groups: Vec<String>,
 }
 
 /// A trained masked autoencoder.

@@ -102,7 +102,8 @@ impl Detector {
     /// The verdict, from the encoder's CLS tokens `[dim]` of the image and of its copy.
     ///
     /// # Errors
-    /// [`ModelError::Examination`] where a pass has not been made or the tokens differ in length.
+    /// [`ModelError::Examination`] where a pass has not been made, the tokens differ in length, or a value is not finite: a
+    /// score that is not a number would compare as clean.
     pub fn finish(&self, examination: &Examination, cls: &[f32], cls_of_copy: &[f32]) -> Result<Verdict, ModelError> {
         if cls.len() != cls_of_copy.len() {
             return Err(refuse(format!("its token has {} values and its copy's {}", cls.len(), cls_of_copy.len())));
@@ -114,6 +115,9 @@ impl Detector {
         let evidence = Evidence { map: &map, cls, cls_of_copy, directions: &self.directions };
         let features: Vec<f32> = self.card.features.iter().map(|feature| feature.name.measure(&evidence)).collect();
         let score = self.card.score(&features);
+        if !score.is_finite() || map.iter().any(|error| !error.is_finite()) {
+            return Err(refuse("its values or its tokens are not finite numbers".into()));
+        }
         let clean_share = verdict::share_above(&self.card.clean_quantiles, score);
         Ok(Verdict { score, features, map, clean_share })
     }

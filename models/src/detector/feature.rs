@@ -12,6 +12,9 @@ pub const DIRECTIONS: &str = "drift.directions";
 /// Added to a squared change before its logarithm is taken, so that a copy with the same token gives a number.
 pub const DRIFT_FLOOR: f64 = 1e-6;
 
+/// Square of the shortest token that a distance is measured by: keeps the quotient finite.
+const SHORTEST: f64 = 1e-24;
+
 /// A number measured on an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -57,12 +60,12 @@ fn mean(values: &[f32]) -> f32 {
     (sum / values.len() as f64) as f32
 }
 
-/// |a - b| / |a|; 0 where both are zero.
+/// |a - b| / |a|; 0 where both are the same.
 fn distance(a: &[f32], b: &[f32]) -> f32 {
     let square = |value: f64| value * value;
     let apart: f64 = a.iter().zip(b).map(|(a, b)| square(f64::from(*a) - f64::from(*b))).sum();
     let length: f64 = a.iter().map(|a| square(f64::from(*a))).sum();
-    (apart / length.max(f64::MIN_POSITIVE)).sqrt() as f32
+    if apart == 0.0 { 0.0 } else { (apart / length.max(SHORTEST)).sqrt() as f32 }
 }
 
 fn drift(evidence: &Evidence) -> f32 {

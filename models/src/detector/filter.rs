@@ -9,27 +9,36 @@ pub enum Filter {
     #[default]
     #[serde(rename = "mean-3x3")]
     Mean3,
+    /// The mean over 7 × 7 values: what is left is coarse, so that a change which survives it must be coarse too.
+    #[serde(rename = "mean-7x7")]
+    Mean7,
 }
 
 impl Filter {
     /// The filtered copy of an input `[channels, size, size]`, channel by channel.
     pub fn apply(self, input: &[f32], size: usize) -> Vec<f32> {
-        let filter = match self {
-            Self::Mean3 => mean3,
-        };
-        input.chunks_exact(size * size).flat_map(|plane| filter(plane, size)).collect()
+        input.chunks_exact(size * size).flat_map(|plane| mean(plane, size, self.reach())).collect()
+    }
+
+    /// How many neighbours on each side a mean is taken over.
+    pub const fn reach(self) -> usize {
+        match self {
+            Self::Mean3 => 1,
+            Self::Mean7 => 3,
+        }
     }
 }
 
-fn mean3(plane: &[f32], size: usize) -> Vec<f32> {
+fn mean(plane: &[f32], size: usize, reach: usize) -> Vec<f32> {
     let lines: Vec<f32> =
-        plane.chunks_exact(size).flat_map(|line| (0..size).map(|column| three(line, column, 1, size))).collect();
-    let columns = |row: usize| (0..size).map(move |column| (row, column));
-    (0..size).flat_map(columns).map(|(row, column)| three(&lines[column..], row, size, size) / 9.0).collect()
+        plane.chunks_exact(size).flat_map(|line| (0..size).map(move |column| sum(line, column, 1, size, reach))).collect();
+    let area = ((2 * reach + 1) * (2 * reach + 1)) as f32;
+    let places = (0..size).flat_map(|row| (0..size).map(move |column| (row, column)));
+    places.map(|(row, column)| sum(&lines[column..], row, size, size, reach) / area).collect()
 }
 
-/// The sum of value `index` and its two neighbours among `count` values that are `stride` apart.
-fn three(values: &[f32], index: usize, stride: usize, count: usize) -> f32 {
-    let [before, after] = [index.saturating_sub(1), (index + 1).min(count - 1)];
-    values[before * stride] + values[index * stride] + values[after * stride]
+/// The sum of value `index` and of `reach` neighbours on each side, among `count` values that are `stride` apart; beyond an end the last
+/// value stands.
+fn sum(values: &[f32], index: usize, stride: usize, count: usize, reach: usize) -> f32 {
+    (0..=2 * reach).map(|step| values[(index + step).saturating_sub(reach).min(count - 1) * stride]).sum()
 }
