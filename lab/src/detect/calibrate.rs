@@ -13,7 +13,7 @@ use models::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    candidates::{self, Candidate, auc, scores_of, share_over, standardise, threshold},
+    candidates::{self, Candidate, Scores, auc, scores_of, standardise},
     directions::derive_directions,
     look::{self, Eyes, Look},
 };
@@ -39,6 +39,8 @@ pub struct Material {
     pub fooled: Vec<bool>,
     /// Name of the attack.
     pub attack: String,
+    /// Name of the data set.
+    pub data: String,
     /// Independent unit of each validation image.
     pub val_groups: Vec<String>,
 }
@@ -60,6 +62,8 @@ pub struct CalibrateRecord {
     pub model: String,
     /// Data set.
     pub data: String,
+    /// How the copy is made.
+    pub filter: Filter,
     /// The command line.
     pub command: String,
     /// Every score that was tried.
@@ -68,7 +72,7 @@ pub struct CalibrateRecord {
     pub chosen: usize,
     /// Threshold.
     pub threshold: f32,
-    /// Share of clean validation images that it flags.
+    /// Share of clean validation images that it flags, every group counted the same.
     pub val_fpr: f64,
     /// Bytes of the detector's file.
     pub bytes: usize,
@@ -81,21 +85,22 @@ struct Seen {
     val: Vec<Look>,
     attacked: Vec<Look>,
     fooled: Vec<bool>,
+    groups: Vec<String>,
 }
 
 /// Fits the detector of the pack in `folder` and writes it there.
 ///
 /// The score with the highest AUC on the validation split wins; of equals the first, which is the simplest. The threshold flags at most
-/// the share `rate` of the clean validation images.
+/// the share `rate` of the clean validation images, every group counted the same.
 ///
 /// # Errors
 /// Where the pack, the network and the images do not fit each other, or the folder cannot be written.
-pub fn calibrate(folder: &Path, network: &Network, material: &Material, rate: f64, data: &str) -> Result<CalibrateRecord> {
+pub fn calibrate(folder: &Path, network: &Network, material: &Material, filter: Filter, rate: f64) -> Result<CalibrateRecord> {
     ensure!((0.0..0.5).contains(&rate), "a rate of false positives of {rate} is outside 0 to 0.5");
     let mut pack = RelayPack::load_dir(folder).with_context(|| format!("no usable model pack in {}", folder.display()))?;
     let encoder = CpuVit::load(&pack.card.encoder.architecture, TensorMap::from_safetensors(&pack.encoder_bytes)?)?;
     let plain = network.weights.to_safetensors_int8()?;
-    let mut card = blank(network, &material.attack, rate, &plain);
+    let mut card = blank(network, material, filter, rate, &plain);
     let eyes = Eyes::open(encoder, &card, &plain)?;
     let train = eyes.look(&material.train)?;
     card.patch_error = look::patch_error(&train);
@@ -106,6 +111,7 @@ pub fn calibrate(folder: &Path, network: &Network, material: &Material, rate: f6
         val: eyes.look(&material.val)?,
         attacked: eyes.look(&material.attacked_val)?,
         fooled: material.fooled.clone(),
+        groups: material.val_groups.clone(),
     };
     let tried = candidates::scores().into_iter().map(|(features, count)| seen.attempt(&mut card, features, count, rate));
     let tried: Vec<Candidate> = tried.collect::<Result<_>>()?;
@@ -114,7 +120,8 @@ pub fn calibrate(folder: &Path, network: &Network, material: &Material, rate: f6
     let file = seen.finish(&mut card, network, &tried[chosen], rate)?;
     let record = CalibrateRecord {
         model: pack.card.id.clone(),
-        data: data.into(),
+        data: material.data.clone(),
+        filter,
         command: crate::cli::command_line(),
         candidates: tried,
         chosen,
@@ -130,7 +137,7 @@ pub fn calibrate(folder: &Path, network: &Network, material: &Material, rate: f6
 }
 
 /// A card that describes the network and knows nothing else yet.
-fn blank(network: &Network, attack: &str, rate: f64, file: &[u8]) -> DetectorCard {
+fn blank(network: &Network, material: &Material, filter: Filter, rate: f64, file: &[u8]) -> DetectorCard {
     let patches = network.architecture.patches();
     let point = |threshold, share| RocPoint { threshold, false_positive_rate: share, true_positive_rate: share };
     DetectorCard {
@@ -140,14 +147,14 @@ fn blank(network: &Network, attack: &str, rate: f64, file: &[u8]) -> DetectorCar
         bytes: file.len() as u64,
         storage: Storage::Int8,
         masks: MASKS,
-        filter: Filter::Mean3,
+        filter,
         patch_error: PatchError { mean: vec![0.0; patches], std: vec![1.0; patches] },
         features: vec![FeatureCard { name: Feature::Reconstruction, mean: 0.0, std: 1.0, weight: 1.0 }],
         false_positive_rate: rate,
         threshold: 0.0,
         clean_quantiles: vec![0.0; QUANTILES],
         roc: vec![point(0.0, 1.0), point(1.0, 0.0)],
-        attack: attack.into(),
+        attack: material.attack.clone(),
         training: network.training.clone(),
     }
 }
@@ -164,14 +171,15 @@ impl Seen {
         let directions = self.directions(count)?;
         standardise(card, &features, &directions, &self.val);
         let (clean, attacked) = (scores_of(card, &directions, &self.val), scores_of(card, &directions, &self.attacked));
-        let threshold = threshold(&clean, rate);
+        let threshold = Scores::new(&clean, &self.groups).threshold(rate);
         let fooled: Vec<f32> = attacked.iter().zip(&self.fooled).filter(|(_, f)| **f).map(|(s, _)| *s).collect();
+        let share_over = |scores: &[f32]| scores.iter().filter(|s| **s >= threshold).count() as f64 / scores.len().max(1) as f64;
         Ok(Candidate {
             features,
             directions: count,
             val_auc: auc(&clean, &attacked),
-            val_tpr: share_over(&attacked, threshold),
-            val_tpr_fooled: (!fooled.is_empty()).then(|| share_over(&fooled, threshold)),
+            val_tpr: share_over(&attacked),
+            val_tpr_fooled: (!fooled.is_empty()).then(|| share_over(&fooled)),
         })
     }
 
@@ -186,11 +194,10 @@ impl Seen {
         let file = weights.to_safetensors_int8()?;
         let stored = TensorMap::from_safetensors(&file)?.remove(DIRECTIONS).map_or_else(Vec::new, |tensor| tensor.data);
         standardise(card, &chosen.features, &stored, &self.val);
-        let mut clean = scores_of(card, &stored, &self.val);
-        let attacked = scores_of(card, &stored, &self.attacked);
-        clean.sort_by(f32::total_cmp);
-        card.threshold = threshold(&clean, rate);
-        card.clean_quantiles = (0..QUANTILES).map(|q| clean[q * (clean.len() - 1) / (QUANTILES - 1)]).collect();
+        let clean = Scores::new(&scores_of(card, &stored, &self.val), &self.groups);
+        let attacked = Scores::new(&scores_of(card, &stored, &self.attacked), &self.groups);
+        card.threshold = clean.threshold(rate);
+        card.clean_quantiles = (0..QUANTILES).map(|q| clean.quantile(q as f64 / (QUANTILES - 1) as f64)).collect();
         card.roc = curve(&clean, &attacked, card.threshold);
         card.sha256 = sha256_hex(&file);
         card.bytes = file.len() as u64;
@@ -199,8 +206,8 @@ impl Seen {
 }
 
 /// Rates at thresholds spread over the scores of both kinds, and at `own`.
-fn curve(clean: &[f32], attacked: &[f32], own: f32) -> Vec<RocPoint> {
-    let mut all: Vec<f32> = clean.iter().chain(attacked).copied().collect();
+fn curve(clean: &Scores, attacked: &Scores, own: f32) -> Vec<RocPoint> {
+    let mut all: Vec<f32> = clean.values().chain(attacked.values()).collect();
     all.sort_by(f32::total_cmp);
     let last = all.len() - 1;
     let mut thresholds: Vec<f32> = (0..CURVE).map(|i| all[i * last / (CURVE - 1)]).collect();
@@ -209,8 +216,8 @@ fn curve(clean: &[f32], attacked: &[f32], own: f32) -> Vec<RocPoint> {
     thresholds.dedup();
     let point = |threshold: f32| RocPoint {
         threshold,
-        false_positive_rate: share_over(clean, threshold),
-        true_positive_rate: share_over(attacked, threshold),
+        false_positive_rate: clean.share_over(threshold),
+        true_positive_rate: attacked.share_over(threshold),
     };
     thresholds.into_iter().map(point).collect()
 }

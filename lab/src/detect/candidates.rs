@@ -1,5 +1,7 @@
 //! Which score: every combination of features that was tried, judged on the validation split.
 
+use std::collections::BTreeMap;
+
 use models::detector::{DetectorCard, Feature, FeatureCard};
 use serde::{Deserialize, Serialize};
 
@@ -57,14 +59,54 @@ pub fn scores_of(card: &DetectorCard, directions: &[f32], looks: &[Look]) -> Vec
     looks.iter().map(|look| card.score(&look.measure(card, directions))).collect()
 }
 
-/// The lowest threshold at which at most the share `rate` of `clean` scores is flagged.
-pub fn threshold(clean: &[f32], rate: f64) -> f32 {
-    let mut sorted = clean.to_vec();
-    sorted.sort_by(f32::total_cmp);
-    let allowed = (rate * sorted.len() as f64).floor() as usize;
-    let highest_clean = sorted[sorted.len() - 1 - allowed.min(sorted.len() - 1)];
-    // An image is flagged from the threshold on, so it lies just above the highest score that must pass.
-    highest_clean.next_up()
+/// Scores of images, each weighed so that every group counts the same: near-copies of one picture are no independent evidence.
+pub struct Scores(Vec<(f32, f64)>);
+
+impl Scores {
+    /// Scores with the group of each.
+    pub fn new(scores: &[f32], groups: &[String]) -> Self {
+        let mut sizes: BTreeMap<&str, f64> = BTreeMap::new();
+        groups.iter().for_each(|group| *sizes.entry(group).or_default() += 1.0);
+        let count = sizes.len() as f64;
+        let weigh = |(score, group): (&f32, &String)| (*score, 1.0 / (sizes[group.as_str()] * count));
+        let mut all: Vec<(f32, f64)> = scores.iter().zip(groups).map(weigh).collect();
+        all.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Self(all)
+    }
+
+    /// Share at or over `threshold`.
+    pub fn share_over(&self, threshold: f32) -> f64 {
+        let over: f64 = self.0.iter().filter(|(score, _)| *score >= threshold).map(|(_, weight)| weight).sum();
+        over.clamp(0.0, 1.0)
+    }
+
+    /// The lowest threshold that flags at most the share `rate`.
+    pub fn threshold(&self, rate: f64) -> f32 {
+        let mut flagged = 0.0;
+        for (score, weight) in self.0.iter().rev() {
+            flagged += weight;
+            // An image is flagged from the threshold on, so it lies just above the first score that must pass.
+            if flagged > rate + 1e-9 {
+                return score.next_up();
+            }
+        }
+        self.0.first().map_or(0.0, |(score, _)| *score)
+    }
+
+    /// The lowest score that at least the share `part` of all lies at or below.
+    pub fn quantile(&self, part: f64) -> f32 {
+        let mut below = 0.0;
+        let found = self.0.iter().find(|(_, weight)| {
+            below += weight;
+            below >= part - 1e-9
+        });
+        found.or(self.0.last()).map_or(0.0, |(score, _)| *score)
+    }
+
+    /// Every score, ascending.
+    pub fn values(&self) -> impl Iterator<Item = f32> {
+        self.0.iter().map(|(score, _)| *score)
+    }
 }
 
 /// AUC of clean against attacked scores.
@@ -74,22 +116,30 @@ pub fn auc(clean: &[f32], attacked: &[f32]) -> f64 {
     metrics::auc(&scores, &positive).unwrap_or(0.5)
 }
 
-/// Share of `scores` at or over `threshold`.
-pub fn share_over(scores: &[f32], threshold: f32) -> f64 {
-    scores.iter().filter(|s| **s >= threshold).count() as f64 / scores.len().max(1) as f64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn alone(count: usize) -> Vec<String> {
+        (0..count).map(|i| i.to_string()).collect()
+    }
+
     #[test]
     fn a_threshold_flags_no_more_than_its_share() {
-        let clean: Vec<f32> = (0..100).map(|i| i as f32).collect();
-        assert_eq!(share_over(&clean, threshold(&clean, 0.05)), 0.05);
-        assert_eq!(share_over(&clean, threshold(&clean, 0.0)), 0.0);
-        assert_eq!(share_over(&clean, threshold(&[1.0; 40], 0.05)), 0.98);
-        assert_eq!(share_over(&[1.0; 40], threshold(&[1.0; 40], 0.05)), 0.0);
+        let clean = Scores::new(&(0..100).map(|i| i as f32).collect::<Vec<_>>(), &alone(100));
+        assert!((clean.share_over(clean.threshold(0.05)) - 0.05).abs() < 1e-9);
+        assert_eq!(clean.share_over(clean.threshold(0.0)), 0.0);
+        let same = Scores::new(&[1.0; 40], &alone(40));
+        assert_eq!(same.share_over(same.threshold(0.05)), 0.0);
+    }
+
+    #[test]
+    fn a_group_counts_once_however_many_images_it_has() {
+        let groups = ["a", "a", "a", "b"].map(String::from);
+        let scores = Scores::new(&[5.0, 6.0, 7.0, 1.0], &groups);
+        assert!((scores.share_over(5.0) - 0.5).abs() < 1e-9);
+        assert_eq!(scores.quantile(0.5), 1.0);
+        assert_eq!(scores.quantile(1.0), 7.0);
     }
 
     #[test]
