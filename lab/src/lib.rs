@@ -6,6 +6,7 @@ pub mod bench;
 pub mod cli;
 pub mod data;
 pub mod evaluate;
+pub mod evasion;
 pub mod federate;
 pub mod fit;
 pub mod metrics;
