@@ -7,6 +7,7 @@ pub mod cli;
 pub mod data;
 pub mod detect;
 pub mod evaluate;
+pub mod evasion;
 pub mod federate;
 pub mod fit;
 pub mod metrics;

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use models::{CpuVit, ModelCard, QuantisedHead, RelayPack, TensorMap, decode};
+use models::{CpuVit, ModelCard, ModelError, QuantisedHead, RelayPack, TensorMap, decode};
 
 /// A pack with its encoder loaded.
 pub struct Pipeline {
@@ -55,7 +55,15 @@ impl Pipeline {
     /// # Errors
     /// Where the bytes are no image.
     pub fn encode(&self, file: &[u8]) -> Result<Encoded> {
-        let cls = self.cls(file)?;
+        Ok(self.encode_tensor(&self.card.preprocess.letterbox(&decode(file)?).to_tensor(&self.card.preprocess))?)
+    }
+
+    /// The whole path of a normalised input, CHW as [`models::InputImage::to_tensor`] makes it.
+    ///
+    /// # Errors
+    /// Where the input has another length than the encoder takes.
+    pub fn encode_tensor(&self, input: &[f32]) -> Result<Encoded, ModelError> {
+        let cls = self.encoder.encode(input)?;
         let quantised = self.card.cls.quantiser.quantise(&cls);
         let logits = self.head.logits(&quantised);
         let probabilities = self.card.probabilities(&logits);

@@ -6,7 +6,15 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    attack::record::Leakage, evaluate::Evaluation, evaluate::Figures, federate::record::FederateRecord, pack::FitRecord,
+    attack::record::Leakage,
+    evaluate::Evaluation,
+    evaluate::Figures,
+    evasion::{
+        compare::Comparison,
+        record::{Benign, Evasion},
+    },
+    federate::record::FederateRecord,
+    pack::FitRecord,
     train::run::Summary,
 };
 
@@ -46,6 +54,12 @@ pub enum Record {
     },
     /// What attacks on messages gave away.
     Leakage(Box<Leakage>),
+    /// An attack on a pack's answers.
+    Evasion(Box<Evasion>),
+    /// Changes of images without an attacker.
+    Benign(Box<Benign>),
+    /// The attacks beside another implementation.
+    Comparison(Box<Comparison>),
     /// A simulated consortium.
     Federate(Box<FederateRecord>),
 }

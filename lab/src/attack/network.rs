@@ -93,13 +93,18 @@ impl Network {
     }
 
     /// `(value − mean) / std`, channel by channel.
-    pub(super) fn normalise(&self, image: &[f32]) -> Vec<f32> {
+    pub(crate) fn normalise(&self, image: &[f32]) -> Vec<f32> {
         self.by_channel(image, |value, mean, std| (value - mean) / std)
     }
 
     /// Back to 0..=1.
     pub(super) fn denormalise(&self, input: &[f32]) -> Vec<f32> {
         self.by_channel(input, |value, mean, std| value * std + mean)
+    }
+
+    /// Slope with respect to the pixels, of the slope with respect to the normalised input.
+    pub(crate) fn pixel_slope(&self, slope: &[f32]) -> Vec<f32> {
+        self.by_channel(slope, |value, _, std| value / std)
     }
 
     fn by_channel(&self, values: &[f32], change: impl Fn(f32, f32, f32) -> f32) -> Vec<f32> {
@@ -135,7 +140,7 @@ impl Network {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::train::params::normal;
     use models::{VitConfig, preprocess::Channels};

@@ -3,7 +3,7 @@
 mod aggregate;
 mod encode;
 mod infer;
-mod peers;
+pub(crate) mod peers;
 mod random_weights;
 mod seal;
 mod table;

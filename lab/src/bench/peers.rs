@@ -30,16 +30,25 @@ pub fn node(script: &str) -> Result<Command> {
 
 /// A Python script of `lab/peers`, in a virtual environment of its own.
 pub fn python(script: &str) -> Result<Command> {
-    let environment = root().join("target/peers-python");
+    python_with(script, "requirements.txt", "peers-python")
+}
+
+/// The same for a script that needs PyTorch, which is large and has an environment to itself.
+pub fn python_with_torch(script: &str) -> Result<Command> {
+    python_with(script, "requirements-torch.txt", "peers-torch")
+}
+
+fn python_with(script: &str, requirements: &str, environment: &str) -> Result<Command> {
+    let environment = root().join("target").join(environment);
     let done = environment.join("installed");
-    let wanted = std::fs::read_to_string(folder().join("requirements.txt"))?;
+    let wanted = std::fs::read_to_string(folder().join(requirements))?;
     if std::fs::read_to_string(&done).ok().as_ref() != Some(&wanted) {
         eprintln!("Installing the peers' Python packages ...");
         let mut create = Command::new("python3");
         create.args(["-m", "venv"]).arg(&environment);
         quiet(create).context("Python is needed: `sudo apt-get install python3-venv`")?;
         let mut pip = Command::new(environment.join("bin/pip"));
-        pip.args(["install", "--quiet", "-r"]).arg(folder().join("requirements.txt"));
+        pip.args(["install", "--quiet", "-r"]).arg(folder().join(requirements));
         quiet(pip)?;
         std::fs::write(done, wanted)?;
     }

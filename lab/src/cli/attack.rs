@@ -1,4 +1,4 @@
-//! `lab attack invert`.
+//! `lab attack`.
 
 use std::path::PathBuf;
 
@@ -20,6 +20,10 @@ use crate::{
 pub enum Attack {
     /// Rebuild images from what sites could send.
     Invert(Invert),
+    /// Write images that the pack answers wrongly.
+    Evade(super::evade::Evade),
+    /// Run our PGD beside foolbox's on the same weights and images.
+    Compare(super::evade::Compare),
 }
 
 /// Arguments of `attack invert`.
@@ -72,8 +76,11 @@ impl Attack {
     /// # Errors
     /// Where pack or data cannot be read, or an attack fails.
     pub fn run(self) -> Result<()> {
-        let Self::Invert(args) = self;
-        args.run()
+        match self {
+            Self::Invert(args) => args.run(),
+            Self::Evade(args) => args.run(),
+            Self::Compare(args) => args.run(),
+        }
     }
 }
 

@@ -6,9 +6,11 @@ use anyhow::{Context, Result};
 use clap::Args;
 use indicatif::ProgressBar;
 
+use super::evasion::Evaluated;
 use crate::{
     data::{self, Split},
     evaluate::{Evaluation, Figures, evaluate},
+    evasion::cases,
     pack,
     pipeline::{Pipeline, pack_folder},
     records::{self, Record},
@@ -55,10 +57,13 @@ pub struct Evaluate {
     /// Leave the encrypted path out.
     #[arg(long)]
     plain_only: bool,
+    #[command(flatten)]
+    attacks: super::evasion::Attacks,
     /// Print one JSON object on the last line.
     #[arg(long)]
     json: bool,
-    /// Write the run record to docs/results/runs and the figures to the model's card.
+    /// Write run records to docs/results/runs: of the attacks or artefacts, or else of the evaluation, whose figures also go to the
+    /// model's card.
     #[arg(long)]
     record: bool,
 }
@@ -76,8 +81,17 @@ impl Evaluate {
         let evaluation = evaluate(&pipeline, &split, !self.plain_only, &|| bar.inc(1))?;
         bar.finish_and_clear();
         print(&evaluation);
-        if self.record {
-            let data = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let data = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut json = evaluation.json();
+        if self.attacks.wanted() {
+            let cases = cases::of_split(&pipeline, &split, self.attacks.how.seed)?;
+            let (folder, split) = (self.model.folder(), self.split.clone());
+            let evaluated = Evaluated { pipeline: &pipeline, folder, cases: &cases, data, split };
+            let found = self.attacks.run(&evaluated, self.record)?;
+            if let Some(object) = json.as_object_mut() {
+                object.extend(found);
+            }
+        } else if self.record {
             let name = format!("evaluate-{}-{data}-{}", pipeline.card.id, self.split);
             pack::add_metrics(&self.model.folder(), &data, &self.split, &evaluation)?;
             let record = Record::Evaluate {
@@ -92,7 +106,7 @@ impl Evaluate {
             println!("{}", records::write(&records::folder(), &name, &record)?.display());
         }
         if self.json {
-            println!("{}", evaluation.json());
+            println!("{json}");
         }
         Ok(())
     }

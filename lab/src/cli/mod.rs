@@ -3,7 +3,9 @@
 pub mod attack;
 pub mod audit;
 pub mod consortium;
+pub mod evade;
 pub mod evaluate;
+pub mod evasion;
 pub mod federate;
 pub mod fit;
 pub mod report;
