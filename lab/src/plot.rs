@@ -34,13 +34,18 @@ pub fn svg(chart: &Chart, lines: &[Line]) -> String {
     let at_x = |x: f64| LEFT + (RIGHT - LEFT) * (x - first) / (last - first).max(1e-9);
     let at_y = |y: f64| BOTTOM - (BOTTOM - TOP) * (y.clamp(low, high) - low) / (high - low);
     let mut parts = vec![text((LEFT, 24.0), "start", 15, &chart.title), text((RIGHT, BOTTOM + 34.0), "end", 12, &chart.x)];
+    let digits = match last - first {
+        span if span > 2.0 => 0,
+        span if span > 0.2 => 2,
+        _ => 3,
+    };
     for tick in 0..=TICKS {
         let share = tick as f64 / TICKS as f64;
         let (value, x) = (low + (high - low) * share, first + (last - first) * share);
         let y = at_y(value);
         parts.push(format!(r##"<path d="M{LEFT} {y:.1}H{RIGHT}" stroke="#888" stroke-opacity=".3"/>"##));
         parts.push(text((LEFT - 8.0, y + 4.0), "end", 12, &format!("{value:.2}")));
-        parts.push(text((at_x(x), BOTTOM + 18.0), "middle", 12, &format!("{x:.0}")));
+        parts.push(text((at_x(x), BOTTOM + 18.0), "middle", 12, &format!("{x:.digits$}")));
     }
     for (i, line) in lines.iter().enumerate() {
         let colour = COLOURS[i % COLOURS.len()];

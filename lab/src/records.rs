@@ -11,6 +11,7 @@ use crate::{
     evaluate::Figures,
     evasion::{
         compare::Comparison,
+        examples::Examples,
         record::{Benign, Evasion},
     },
     federate::record::FederateRecord,
@@ -58,6 +59,8 @@ pub enum Record {
     Evasion(Box<Evasion>),
     /// Changes of images without an attacker.
     Benign(Box<Benign>),
+    /// Attacked phantoms with the detector's maps.
+    Examples(Box<Examples>),
     /// The attacks beside another implementation.
     Comparison(Box<Comparison>),
     /// A simulated consortium.

@@ -14,7 +14,7 @@ use lab::{
         arena::{Arena, Settings},
         ball::{Ball, Norm},
         cases::{self, Case},
-        filters::{mean3, mean3_back},
+        filters::back_through,
         judge::{Guard, Judge},
         loss::Loss,
         objective::{Classifier, Objective},
@@ -22,6 +22,7 @@ use lab::{
     },
     pipeline::Pipeline,
 };
+use models::detector::{Filter, Verdict};
 use phantom_pack::make_pack;
 
 /// The pack as floats and as it is, and phantoms that it has not seen.
@@ -47,16 +48,17 @@ fn ring() -> &'static Ring {
 struct Roughness(f64);
 
 fn rough(image: &[f32]) -> (f64, Vec<f32>) {
-    let rest: Vec<f32> = image.iter().zip(mean3(image, common::SIDE)).map(|(x, m)| x - m).collect();
+    let rest: Vec<f32> = image.iter().zip(Filter::Mean3.apply(image, common::SIDE)).map(|(x, m)| x - m).collect();
     let score = 1e3 * rest.iter().map(|r| f64::from(r * r)).sum::<f64>() / rest.len() as f64;
     let slope: Vec<f32> = rest.iter().map(|r| 2e3 * r / rest.len() as f32).collect();
-    let back = mean3_back(&slope, common::SIDE);
+    let back = back_through(Filter::Mean3, &slope, common::SIDE);
     (score, slope.iter().zip(back).map(|(s, b)| s - b).collect())
 }
 
 impl Guard for Roughness {
-    fn score(&self, _: &Pipeline, input: &[f32], _: &[f32]) -> anyhow::Result<f64> {
-        Ok(rough(&input.iter().map(|v| 0.5 * v + 0.5).collect::<Vec<f32>>()).0)
+    fn verdict(&self, _: &Pipeline, input: &[f32], _: &[f32]) -> anyhow::Result<Verdict> {
+        let (score, _) = rough(&input.iter().map(|v| 0.5 * v + 0.5).collect::<Vec<f32>>());
+        Ok(Verdict { score: score as f32, features: Vec::new(), map: Vec::new(), clean_share: 0.0 })
     }
 
     fn threshold(&self) -> f64 {

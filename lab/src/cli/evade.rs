@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use indicatif::ProgressBar;
 
@@ -14,6 +14,7 @@ use crate::{
         cases::{self, Case},
         compare::{self, Comparison},
         evade::evade,
+        examples::examples,
         registry::Spec,
     },
     pipeline::{Pipeline, pack_folder},
@@ -71,6 +72,9 @@ pub struct Evade {
     /// Folder for the files.
     #[arg(long)]
     out: PathBuf,
+    /// Write a picture of the first ones with the detector's maps to docs/results, and a record to docs/results/runs; of phantoms only.
+    #[arg(long)]
+    record: bool,
 }
 
 impl Evade {
@@ -79,12 +83,16 @@ impl Evade {
     /// # Errors
     /// Where pack or images cannot be read, no attack works, or files cannot be written.
     pub(super) fn run(self) -> Result<()> {
+        ensure!(
+            !self.record || self.data == Path::new(PHANTOMS),
+            "only pictures of phantoms may be shown: leave --data or --record out"
+        );
         let (pipeline, victim) = self.which.load()?;
         let cases = self.which.cases(&pipeline, &self.data, self.limit)?;
         let bar = ProgressBar::new(cases.len() as u64);
         let found = evade(&victim.arena(&pipeline), self.attack, &cases, &self.out, &|| bar.inc(1))?;
         bar.finish_and_clear();
-        for one in &found {
+        for (_, _, one) in &found {
             let score = |s: Option<f64>| s.map_or("-".into(), |s| format!("{s:.2}"));
             let flagged = if one.flagged { ", flagged" } else { "" };
             println!(
@@ -97,6 +105,13 @@ impl Evade {
             );
         }
         println!("{} of {} images, in {}", found.len(), cases.len(), self.out.display());
+        if self.record {
+            let (examples, picture) = examples(&victim.arena(&pipeline), self.attack, &found, super::command_line())?;
+            let path = records::folder().join("..").join(&examples.file);
+            std::fs::write(&path, picture).with_context(|| format!("cannot write {}", path.display()))?;
+            let name = format!("examples-{}", examples.model);
+            println!("{}", records::write(&records::folder(), &name, &Record::Examples(Box::new(examples)))?.display());
+        }
         Ok(())
     }
 }

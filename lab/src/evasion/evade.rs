@@ -4,12 +4,12 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use image::codecs::png::PngEncoder;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{arena::Arena, artefacts::picture, cases::Case, judge::Judgement, registry::Spec};
 
 /// One attacked image on disk.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Evaded {
     /// File of the attacked image.
     pub attacked: String,
@@ -20,21 +20,27 @@ pub struct Evaded {
     /// What the pipeline answers to the attacked file.
     pub answer: String,
     /// The detector's score of the clean file.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clean_score: Option<f64>,
     /// The detector's score of the attacked file.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<f64>,
     /// Whether the attacked file is flagged.
     pub flagged: bool,
 }
 
 /// Attacks every case and writes those whose attack still works from the PNG, which can hold 256 values only, to `out`, each beside the
-/// image before, with `index.json`. Images that are answered wrongly without an attack are left out.
+/// image before, with `index.json`. Returns each with its case and the attacked image before rounding. Images that are answered wrongly without an attack are left out.
 ///
 /// # Errors
 /// Where no attack works, the pipeline refuses an image, or the folder cannot be written.
-pub fn evade(arena: &Arena, spec: Spec, cases: &[Case], out: &Path, progress: &(dyn Fn() + Sync)) -> Result<Vec<Evaded>> {
+pub fn evade(
+    arena: &Arena,
+    spec: Spec,
+    cases: &[Case],
+    out: &Path,
+    progress: &(dyn Fn() + Sync),
+) -> Result<Vec<(Case, Vec<f32>, Evaded)>> {
     fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
     let side = arena.judge.pipeline.card.preprocess.size;
     let mut found = Vec::new();
@@ -51,7 +57,7 @@ pub fn evade(arena: &Arena, spec: Spec, cases: &[Case], out: &Path, progress: &(
             fs::write(out.join(file), bytes).with_context(|| format!("cannot write {}", out.join(file).display()))?;
         }
         let class = |index: usize| arena.judge.pipeline.card.classes[index].id.clone();
-        found.push(Evaded {
+        let row = Evaded {
             attacked: attacked_file,
             clean: clean_file,
             class: class(case.class),
@@ -59,14 +65,16 @@ pub fn evade(arena: &Arena, spec: Spec, cases: &[Case], out: &Path, progress: &(
             clean_score: before.score,
             score: after.score,
             flagged: after.flagged,
-        });
+        };
+        found.push((case.clone(), outcome.image, row));
     }
     ensure!(
         !found.is_empty(),
         "{spec} changed no answer of {} images once they were written as PNG; try a larger ε",
         cases.len()
     );
-    fs::write(out.join("index.json"), serde_json::to_string_pretty(&found)? + "\n")?;
+    let rows: Vec<&Evaded> = found.iter().map(|(_, _, row)| row).collect();
+    fs::write(out.join("index.json"), serde_json::to_string_pretty(&rows)? + "\n")?;
     Ok(found)
 }
 

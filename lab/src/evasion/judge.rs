@@ -1,18 +1,18 @@
 //! What the real pipeline says of an image, and whether an attack on it succeeded.
 
 use anyhow::Result;
-use models::{Preprocess, head::top_class};
+use models::{Preprocess, detector::Verdict, head::top_class};
 
 use super::{attack::Target, loss, square::Oracle};
 use crate::pipeline::Pipeline;
 
 /// A detector as a user meets it: it gives an image a score and flags it from a threshold on.
 pub trait Guard: Sync {
-    /// Score of an image, given as normalised input CHW with the encoder's token of it; the pipeline encodes what else is compared.
+    /// Verdict on an image, given as normalised input CHW with the encoder's token of it; the pipeline encodes what else is compared.
     ///
     /// # Errors
     /// Where the detector refuses the image.
-    fn score(&self, pipeline: &Pipeline, input: &[f32], cls: &[f32]) -> Result<f64>;
+    fn verdict(&self, pipeline: &Pipeline, input: &[f32], cls: &[f32]) -> Result<Verdict>;
 
     /// Images of at least this score are flagged.
     fn threshold(&self) -> f64;
@@ -38,6 +38,8 @@ pub struct Judgement {
     pub score: Option<f64>,
     /// Whether the detector flags it.
     pub flagged: bool,
+    /// The detector's map, one value a patch; empty without a detector.
+    pub map: Vec<f32>,
 }
 
 impl Judgement {
@@ -64,9 +66,11 @@ impl Judge<'_> {
     pub fn judge(&self, image: &[f32]) -> Result<Judgement> {
         let input = normalised(&self.pipeline.card.preprocess, image);
         let encoded = self.pipeline.encode_tensor(&input)?;
-        let score = self.guard.map(|guard| guard.score(self.pipeline, &input, &encoded.cls)).transpose()?;
+        let verdict = self.guard.map(|guard| guard.verdict(self.pipeline, &input, &encoded.cls)).transpose()?;
+        let score = verdict.as_ref().map(|v| f64::from(v.score));
         let flagged = matches!((score, self.guard), (Some(score), Some(guard)) if score >= guard.threshold());
-        Ok(Judgement { answer: top_class(&encoded.logits), logits: encoded.logits, score, flagged })
+        let map = verdict.map_or_else(Vec::new, |v| v.map);
+        Ok(Judgement { answer: top_class(&encoded.logits), logits: encoded.logits, score, flagged, map })
     }
 
     /// Judges the image of a target instead of the target's own.

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use anyhow::Result;
 use models::{
     RelayPack, TensorMap,
-    detector::{Detector, DetectorCard},
+    detector::{Detector, DetectorCard, Verdict},
 };
 
 use super::{
     adaptive::{DetectorSlope, ScoreSlope},
-    filters::mean3_back,
+    filters::back_through,
     judge::Guard,
     objective::{BATCH, Tapes},
 };
@@ -76,7 +76,8 @@ impl Detection {
             let back = vit::backward_input(layout, weights, &out, tape);
             let (direct, filtered) = back.split_at(back.len() / 2);
             let parts = direct.chunks_exact(layout.config.input_len()).zip(filtered.chunks_exact(layout.config.input_len()));
-            let sum = |(d, f): (&[f32], &[f32])| d.iter().zip(mean3_back(f, side)).map(|(d, f)| d + f).collect();
+            let sum =
+                |(d, f): (&[f32], &[f32])| d.iter().zip(back_through(self.card().filter, f, side)).map(|(d, f)| d + f).collect();
             (scores, parts.map(sum).collect())
         })
     }
@@ -87,11 +88,11 @@ fn add(sum: &mut [f32], part: &[f64], share: f64) {
 }
 
 impl Guard for Detection {
-    fn score(&self, pipeline: &Pipeline, input: &[f32], cls: &[f32]) -> Result<f64> {
+    fn verdict(&self, pipeline: &Pipeline, input: &[f32], cls: &[f32]) -> Result<Verdict> {
         let mut examination = self.detector.start(input)?;
         (0..self.detector.passes()).try_for_each(|index| self.detector.pass(&mut examination, index))?;
         let copy = pipeline.encode_tensor(&self.detector.copy(input))?.cls;
-        Ok(f64::from(self.detector.finish(&examination, cls, &copy)?.score))
+        Ok(self.detector.finish(&examination, cls, &copy)?)
     }
 
     fn threshold(&self) -> f64 {

@@ -69,7 +69,10 @@ mod tests {
             let found = slope(feature, &cls, &copy, &directions).unwrap();
             assert!((found.value - measure(&cls, &copy)).abs() < 1e-5);
             for i in 0..3 {
-                let moved = |values: [f32; 3], by: f32| std::array::from_fn(|j| values[j] + if i == j { by } else { 0.0 });
+                let moved = |mut values: [f32; 3], by: f32| {
+                    values[i] += by;
+                    values
+                };
                 let of_cls = (measure(&moved(cls, 5e-3), &copy) - measure(&moved(cls, -5e-3), &copy)) / 1e-2;
                 let of_copy = (measure(&cls, &moved(copy, 5e-3)) - measure(&cls, &moved(copy, -5e-3))) / 1e-2;
                 assert!((of_cls - found.cls[i]).abs() < 2e-3 * (1.0 + of_cls.abs()), "{feature:?} {of_cls} {}", found.cls[i]);
