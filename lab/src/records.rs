@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     attack::record::Leakage,
+    detect::calibrate::CalibrateRecord,
     evaluate::Evaluation,
     evaluate::Figures,
     evasion::{
@@ -53,6 +54,8 @@ pub enum Record {
         /// Figures.
         evaluation: Box<Evaluation>,
     },
+    /// The fit of a detector.
+    Calibrate(Box<CalibrateRecord>),
     /// What attacks on messages gave away.
     Leakage(Box<Leakage>),
     /// An attack on a pack's answers.

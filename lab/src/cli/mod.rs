@@ -2,6 +2,7 @@
 
 pub mod attack;
 pub mod audit;
+pub mod calibrate;
 pub mod consortium;
 pub mod evade;
 pub mod evaluate;

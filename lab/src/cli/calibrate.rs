@@ -1,0 +1,152 @@
+//! `lab calibrate`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use models::{MaeConfig, card::Training, detector::Filter};
+use serde_json::Value;
+
+use crate::{
+    attack::network::Network as Victim,
+    data::{self, Split},
+    detect::calibrate::{self, CalibrateRecord, Material, Network},
+    evasion::{
+        arena::{Arena, Settings},
+        cases::{self, Case},
+        judge::{Judge, normalised},
+        registry::Spec,
+        run::Outcome,
+    },
+    pipeline::{Pipeline, pack_folder},
+    records::{self, Record},
+};
+
+/// Fit a pack's detector: what it measures on the training split, its threshold on the validation split.
+#[derive(Args)]
+pub struct Calibrate {
+    /// Name of the model.
+    #[arg(long, default_value = "brain-mri")]
+    model: String,
+    /// Folder of packs [default: models/zoo]
+    #[arg(long)]
+    zoo: Option<PathBuf>,
+    /// Folder of the finished run of `lab train mae`.
+    #[arg(long, default_value = "target/lab/mae")]
+    mae: PathBuf,
+    /// Data folder [default: br35h of the shared data]
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Share of clean images that may be flagged.
+    #[arg(long, default_value_t = 0.05)]
+    rate: f64,
+    /// Filters to try for the copy: mean-3x3, mean-7x7.
+    #[arg(long, value_delimiter = ',', value_parser = parse_filter, default_value = "mean-7x7")]
+    filter: Vec<Filter>,
+    /// The attack whose images the score is chosen on.
+    #[arg(long, default_value = "pgd-linf-0.015")]
+    attack: Spec,
+    /// Most training images that are attacked.
+    #[arg(long, default_value_t = 420)]
+    attacked: usize,
+    /// Seed of the attack's starts.
+    #[arg(long, default_value_t = 2)]
+    seed: u64,
+    /// Write the run record to docs/results/runs.
+    #[arg(long)]
+    record: bool,
+}
+
+fn parse_filter(name: &str) -> Result<Filter, String> {
+    serde_json::from_value(Value::from(name)).map_err(|_| "known are mean-3x3 and mean-7x7".into())
+}
+
+impl Calibrate {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Where pack, network or data cannot be read or do not fit.
+    pub fn run(self) -> Result<()> {
+        let folder = pack_folder(self.zoo.as_deref(), &self.model);
+        let network = read_network(&self.mae)?;
+        let material = self.material(&folder)?;
+        let tried = self.filter.iter().map(|filter| calibrate::calibrate(&folder, &network, &material, *filter, self.rate));
+        for record in tried.collect::<Result<Vec<_>>>()? {
+            print(&record);
+            if self.record {
+                let filter = serde_json::to_value(record.filter)?;
+                let name = format!("calibrate-{}-{}", self.model, filter.as_str().unwrap_or_default());
+                println!("{}", records::write(&records::folder(), &name, &Record::Calibrate(Box::new(record)))?.display());
+            }
+        }
+        Ok(())
+    }
+
+    fn material(&self, folder: &Path) -> Result<Material> {
+        let pipeline = Pipeline::load(folder)?;
+        let (victim, _) = Victim::load(folder)?;
+        let judge = Judge { pipeline: &pipeline, guard: None };
+        let arena = Arena { network: &victim, judge, surrogate: None, detector: None, settings: Settings::default() };
+        let data = self.data.clone().unwrap_or_else(|| data::default_folder("br35h"));
+        let split = |name: &str, limit| -> Result<Vec<Case>> {
+            let split = Split::load(&data, name, limit).with_context(|| format!("the {name} split"))?;
+            cases::of_split(&pipeline, &split, self.seed)
+        };
+        let (train, val) = (split("train", None)?, split("val", None)?);
+        let attack = |cases: &[Case]| arena.run(self.attack, cases, &|| ());
+        let inputs = |images: &mut dyn Iterator<Item = &Vec<f32>>| -> Vec<Vec<f32>> {
+            images.map(|image| normalised(&pipeline.card.preprocess, image)).collect()
+        };
+        let attacked_train = attack(&split("train", Some(self.attacked))?)?;
+        let attacked_val = attack(&val)?;
+        let fooled = |(outcome, case): (&Outcome, &Case)| outcome.judgement.answer != case.class;
+        Ok(Material {
+            train: inputs(&mut train.iter().map(|case| &case.image)),
+            attacked_train: inputs(&mut attacked_train.iter().map(|outcome| &outcome.image)),
+            val: inputs(&mut val.iter().map(|case| &case.image)),
+            attacked_val: inputs(&mut attacked_val.iter().map(|outcome| &outcome.image)),
+            fooled: attacked_val.iter().zip(&val).map(fooled).collect(),
+            attack: self.attack.to_string(),
+            data: data.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            val_groups: val.iter().map(|case| case.group.clone()).collect(),
+        })
+    }
+}
+
+/// The network of a finished run of `lab train mae`.
+fn read_network(folder: &Path) -> Result<Network> {
+    let path = folder.join("summary.json");
+    let text = std::fs::read(&path).with_context(|| format!("no finished run of `lab train mae` in {}", folder.display()))?;
+    let summary: Value = serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))?;
+    let config = &summary["config"];
+    ensure!(!config["network"].is_null(), "{} is no run of `lab train mae`", path.display());
+    let architecture: MaeConfig = serde_json::from_value(config["network"].clone())?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
+    let training = Training {
+        data: text(&summary["data"]),
+        split: "train; clean images only".into(),
+        seed: config["seed"].as_u64().unwrap_or_default(),
+        command: text(&summary["command"]),
+        start: text(&summary["start"]),
+        epochs: config["epochs"].as_u64().unwrap_or_default() as u32,
+        more: serde_json::Map::new(),
+    };
+    Ok(Network { architecture, weights: super::train::read_weights(&folder.join("best.safetensors"))?, training })
+}
+
+fn print(record: &CalibrateRecord) {
+    println!("{:<44} {:>10} {:>8} {:>8} {:>8}", "score", "directions", "AUC", "TPR", "fooled");
+    for (i, candidate) in record.candidates.iter().enumerate() {
+        let words: Vec<String> = candidate.features.iter().map(|(f, w)| format!("{w} {f:?}")).collect();
+        let fooled = candidate.val_tpr_fooled.map_or("-".into(), |share| format!("{share:.4}"));
+        let mark = if i == record.chosen { "  shipped" } else { "" };
+        println!(
+            "{:<44} {:>10} {:>8.4} {:>8.4} {fooled:>8}{mark}",
+            words.join(" + "),
+            candidate.directions,
+            candidate.val_auc,
+            candidate.val_tpr
+        );
+    }
+    println!("threshold {:.4}, flags {:.4} of clean validation images; {} bytes", record.threshold, record.val_fpr, record.bytes);
+}
