@@ -93,8 +93,8 @@ fn input_gradient(target: Target, images: &[f32], labels: &[usize], tape: &mut T
     vit::backward_input(layout, weights, &out, tape)
 }
 
-/// Accuracy under attack on at most 100 images, evenly chosen; `rng` makes the generator of each image's start.
-pub fn robust_accuracy<R: Rng>(target: Target, attack: Pgd, images: &Images, rng: impl Fn(u64) -> R + Sync) -> f64 {
+/// Accuracy under attack on at most 100 images, evenly chosen; `generator` gives the random numbers of each image's start.
+pub fn robust_accuracy<R: Rng>(target: Target, attack: Pgd, images: &Images, generator: impl Fn(usize) -> R + Sync) -> f64 {
     use rayon::prelude::*;
     let (count, side) = (images.pixels.len(), target.layout.config.image_size);
     let limit = count.min(VALIDATION_IMAGES);
@@ -102,7 +102,7 @@ pub fn robust_accuracy<R: Rng>(target: Target, attack: Pgd, images: &Images, rng
     let right = |tape: &mut Tape, part: &[usize]| {
         let labels: Vec<usize> = part.iter().map(|i| images.classes[*i]).collect();
         let plain: Vec<Vec<f32>> = part.iter().map(|i| augment::plain(&images.pixels[*i], side)).collect();
-        let starts = part.iter().zip(&plain).flat_map(|(i, clean)| attack.start(clean, &mut rng(*i as u64)));
+        let starts = part.iter().zip(&plain).flat_map(|(i, clean)| attack.start(clean, &mut generator(*i)));
         let mut moved: Vec<f32> = starts.collect();
         attack.run(target, &plain.concat(), &labels, &mut moved, tape);
         normalise(&mut moved, target.preprocess);

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::{TrainConfig, optim::OptimState};
+use super::optim::OptimState;
 
 /// Where a run stands, besides its vectors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ const VECTORS: [&str; 4] = ["weights", "ema", "first", "second"];
 ///
 /// # Errors
 /// Where the file cannot be written.
-pub fn save(path: &Path, config: &TrainConfig, progress: &Progress, state: &OptimState) -> Result<()> {
+pub fn save(path: &Path, config: &impl Serialize, progress: &Progress, state: &OptimState) -> Result<()> {
     let vectors = [&state.weights, &state.ema, &state.first, &state.second];
     let bytes = vectors.map(|v| v.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>());
     let mut views = Vec::new();
@@ -48,7 +48,7 @@ pub fn save(path: &Path, config: &TrainConfig, progress: &Progress, state: &Opti
 ///
 /// # Errors
 /// Where the file is missing, damaged, or of other settings.
-pub fn load(path: &Path, config: &TrainConfig) -> Result<(Progress, OptimState)> {
+pub fn load(path: &Path, config: &impl Serialize) -> Result<(Progress, OptimState)> {
     let bytes = std::fs::read(path).with_context(|| format!("no checkpoint at {}", path.display()))?;
     let (_, metadata) = SafeTensors::read_metadata(&bytes)?;
     let texts = metadata.metadata().clone().unwrap_or_default();

@@ -1,11 +1,14 @@
-//! Training of encoders: `cargo lab train encoder`.
+//! Training of encoders and masked autoencoders: `cargo lab train`.
 
 pub mod adversarial;
 pub mod augment;
 pub mod block;
 pub mod checkpoint;
 pub mod init;
+pub mod job;
+pub mod lanes;
 pub mod loss;
+pub mod mae;
 pub mod math;
 pub mod optim;
 pub mod params;

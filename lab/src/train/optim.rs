@@ -1,6 +1,6 @@
 //! AdamW with layer-wise learning rates, gradient clipping and a moving average of the weights, and the one-cycle schedule.
 
-use super::{math, params::Layout};
+use super::{math, params::Table};
 
 /// Settings of the optimiser.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -46,15 +46,14 @@ impl OptimState {
     }
 
     /// One step along `grad` (which is clipped in place). Returns the norm of the gradient before clipping.
-    pub fn update(&mut self, layout: &Layout, config: &OptimConfig, lr: f32, grad: &mut [f32]) -> f32 {
+    pub fn update(&mut self, table: &Table, config: &OptimConfig, lr: f32, grad: &mut [f32]) -> f32 {
         let norm = math::norm(grad);
         let shrink = if norm > config.clip { config.clip / norm } else { 1.0 };
         self.step += 1;
         let t = self.step as f32;
         let (correct1, correct2) = (1.0 - BETA1.powf(t), 1.0 - BETA2.powf(t));
-        let top = layout.config.depth + 1;
-        for slot in layout.slots() {
-            let lr = lr * config.layer_decay.powi((top - slot.layer) as i32);
+        for slot in &table.slots {
+            let lr = lr * config.layer_decay.powi((table.top - slot.layer) as i32);
             let decay = if slot.decays() { lr * config.weight_decay } else { 0.0 };
             let update = Update { lr, decay, shrink, correct1, correct2 };
             let (w, g) = (slot.of_mut(&mut self.weights), slot.of(grad));

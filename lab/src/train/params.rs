@@ -80,64 +80,81 @@ pub struct Layout {
     pub head: [Slot; 2],
     /// Length of the flat vector.
     pub len: usize,
+    /// Every slot.
+    pub table: Table,
 }
 
-struct Builder {
+/// Lays slots one after another.
+#[derive(Default)]
+pub(super) struct Builder {
+    slots: Vec<Slot>,
     next: usize,
-    layer: usize,
+    pub(super) layer: usize,
 }
 
 impl Builder {
-    fn slot(&mut self, name: String, shape: &[usize]) -> Slot {
+    pub(super) fn slot(&mut self, name: &str, shape: &[usize]) -> Slot {
         let len = shape.iter().product();
-        let start = self.next;
+        let slot = Slot { name: name.into(), shape: shape.to_vec(), start: self.next, len, layer: self.layer };
         self.next += len;
-        Slot { name, shape: shape.to_vec(), start, len, layer: self.layer }
+        self.slots.push(slot.clone());
+        slot
     }
 
-    fn pair(&mut self, name: &str, weight: &[usize]) -> [Slot; 2] {
-        [self.slot(format!("{name}.weight"), weight), self.slot(format!("{name}.bias"), &weight[..1])]
+    pub(super) fn pair(&mut self, name: &str, weight: &[usize]) -> [Slot; 2] {
+        [self.slot(&format!("{name}.weight"), weight), self.slot(&format!("{name}.bias"), &weight[..1])]
+    }
+
+    /// A block of width `d` with a hidden layer of `m`.
+    pub(super) fn block(&mut self, name: &str, d: usize, m: usize) -> BlockSlots {
+        BlockSlots {
+            norm1: self.pair(&format!("{name}.norm1"), &[d]),
+            qkv: self.pair(&format!("{name}.attn.qkv"), &[3 * d, d]),
+            proj: self.pair(&format!("{name}.attn.proj"), &[d, d]),
+            norm2: self.pair(&format!("{name}.norm2"), &[d]),
+            fc1: self.pair(&format!("{name}.mlp.fc1"), &[m, d]),
+            fc2: self.pair(&format!("{name}.mlp.fc2"), &[d, m]),
+        }
+    }
+
+    /// CLS token, positions and patch embedding of an encoder.
+    pub(super) fn embedding(&mut self, c: &VitConfig) -> (Slot, Slot, [Slot; 2]) {
+        let cls = self.slot("cls_token", &[1, 1, c.dim]);
+        let pos = self.slot("pos_embed", &[1, c.tokens(), c.dim]);
+        (cls, pos, self.pair("patch_embed.proj", &[c.dim, c.in_channels, c.patch_size, c.patch_size]))
+    }
+
+    /// The blocks of an encoder, each a layer of its own.
+    pub(super) fn blocks(&mut self, c: &VitConfig) -> Vec<BlockSlots> {
+        let block = |i| {
+            self.layer = i + 1;
+            self.block(&format!("blocks.{i}"), c.dim, c.mlp_dim)
+        };
+        (0..c.depth).map(block).collect()
+    }
+
+    pub(super) fn table(self) -> Table {
+        Table { slots: self.slots, len: self.next, top: self.layer }
     }
 }
 
-impl Layout {
-    /// The layout of an encoder of this geometry with a head of `classes`.
-    pub fn new(config: &VitConfig, classes: usize) -> Self {
-        let (d, m, p) = (config.dim, config.mlp_dim, config.patch_size);
-        let mut b = Builder { next: 0, layer: 0 };
-        let cls = b.slot("cls_token".into(), &[1, 1, d]);
-        let pos = b.slot("pos_embed".into(), &[1, config.tokens(), d]);
-        let patch = b.pair("patch_embed.proj", &[d, config.in_channels, p, p]);
-        let mut blocks = Vec::with_capacity(config.depth);
-        for i in 0..config.depth {
-            b.layer = i + 1;
-            blocks.push(BlockSlots {
-                norm1: b.pair(&format!("blocks.{i}.norm1"), &[d]),
-                qkv: b.pair(&format!("blocks.{i}.attn.qkv"), &[3 * d, d]),
-                proj: b.pair(&format!("blocks.{i}.attn.proj"), &[d, d]),
-                norm2: b.pair(&format!("blocks.{i}.norm2"), &[d]),
-                fc1: b.pair(&format!("blocks.{i}.mlp.fc1"), &[m, d]),
-                fc2: b.pair(&format!("blocks.{i}.mlp.fc2"), &[d, m]),
-            });
-        }
-        b.layer = config.depth + 1;
-        let norm = b.pair("norm", &[d]);
-        let head = b.pair("head", &[classes, d]);
-        Self { config: config.clone(), classes, cls, pos, patch, blocks, norm, head, len: b.next }
-    }
+/// Every slot of a network, in the order of its flat vector.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// The slots.
+    pub slots: Vec<Slot>,
+    /// Length of the flat vector.
+    pub len: usize,
+    /// The highest layer, which learns at the full rate.
+    pub top: usize,
+}
 
-    /// Every slot, in the order of the flat vector.
-    pub fn slots(&self) -> impl Iterator<Item = &Slot> {
-        let first = [&self.cls, &self.pos].into_iter().chain(&self.patch);
-        let blocks = self.blocks.iter().flat_map(|b| [&b.norm1, &b.qkv, &b.proj, &b.norm2, &b.fc1, &b.fc2].into_iter().flatten());
-        first.chain(blocks).chain(&self.norm).chain(&self.head)
-    }
-
-    /// Random start: normal σ=0.02 for matrices, CLS token and positions, ones and zeros elsewhere (as timm).
+impl Table {
+    /// Random start: normal σ=0.02 for matrices, tokens and positions, ones and zeros elsewhere (as timm).
     pub fn random(&self, seed: u64) -> Vec<f32> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut flat = vec![0.0; self.len];
-        for slot in self.slots() {
+        for slot in &self.slots {
             let values = slot.of_mut(&mut flat);
             if slot.name.contains("norm") && slot.name.ends_with(".weight") {
                 values.fill(1.0);
@@ -148,38 +165,37 @@ impl Layout {
         flat
     }
 
-    /// Copies what `map` holds over `flat`; the head only where its shape fits. Returns the number of tensors copied.
+    /// Copies what `map` holds over `flat`; tensors that are `optional` by their name only where they are there and fit.
+    /// Returns the number of tensors copied.
     ///
     /// # Errors
-    /// Where a tensor of the encoder is missing or has another shape.
-    pub fn load(&self, map: &TensorMap, flat: &mut [f32]) -> Result<usize> {
+    /// Where another tensor is missing or has another shape.
+    pub fn load(&self, map: &TensorMap, flat: &mut [f32], optional: impl Fn(&str) -> bool) -> Result<usize> {
         let mut copied = 0;
-        for slot in self.slots() {
+        for slot in &self.slots {
             match map.get(&slot.name, &slot.shape) {
                 Ok(tensor) => {
                     slot.of_mut(flat).copy_from_slice(&tensor.data);
                     copied += 1;
                 }
-                Err(_) if slot.name.starts_with("head.") => {}
-                Err(error) => return Err(error).context("these weights do not fit the encoder"),
+                Err(_) if optional(&slot.name) => {}
+                Err(error) => return Err(error).context("these weights do not fit the network"),
             }
         }
         Ok(copied)
     }
 
-    /// The tensors of `flat` under their timm names, without the training head unless `with_head`.
-    pub fn tensors(&self, flat: &[f32], with_head: bool) -> TensorMap {
+    /// The tensors of `flat` whose names are `wanted`.
+    pub fn tensors(&self, flat: &[f32], wanted: impl Fn(&str) -> bool) -> TensorMap {
         let mut map = TensorMap::default();
-        for slot in self.slots() {
-            if with_head || !slot.name.starts_with("head.") {
-                let (shape, data) = (slot.shape.clone(), slot.of(flat).to_vec());
-                map.insert(slot.name.clone(), Tensor { shape, data });
-            }
+        for slot in self.slots.iter().filter(|slot| wanted(&slot.name)) {
+            let (shape, data) = (slot.shape.clone(), slot.of(flat).to_vec());
+            map.insert(slot.name.clone(), Tensor { shape, data });
         }
         map
     }
 
-    /// Checks that a vector belongs to this layout.
+    /// Checks that a vector belongs to this network.
     ///
     /// # Errors
     /// Where its length is another one.
@@ -191,6 +207,51 @@ impl Layout {
             flat.len()
         );
         Ok(())
+    }
+}
+
+impl Layout {
+    /// The layout of an encoder of this geometry with a head of `classes`.
+    pub fn new(config: &VitConfig, classes: usize) -> Self {
+        let mut b = Builder::default();
+        let (cls, pos, patch) = b.embedding(config);
+        let blocks = b.blocks(config);
+        b.layer = config.depth + 1;
+        let norm = b.pair("norm", &[config.dim]);
+        let head = b.pair("head", &[classes, config.dim]);
+        let table = b.table();
+        Self { config: config.clone(), classes, cls, pos, patch, blocks, norm, head, len: table.len, table }
+    }
+
+    /// Every slot, in the order of the flat vector.
+    pub fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.table.slots.iter()
+    }
+
+    /// A random start, as [`Table::random`].
+    pub fn random(&self, seed: u64) -> Vec<f32> {
+        self.table.random(seed)
+    }
+
+    /// Copies what `map` holds over `flat`; the head only where its shape fits. Returns the number of tensors copied.
+    ///
+    /// # Errors
+    /// Where a tensor of the encoder is missing or has another shape.
+    pub fn load(&self, map: &TensorMap, flat: &mut [f32]) -> Result<usize> {
+        self.table.load(map, flat, |name| name.starts_with("head."))
+    }
+
+    /// The tensors of `flat` under their timm names, without the training head unless `with_head`.
+    pub fn tensors(&self, flat: &[f32], with_head: bool) -> TensorMap {
+        self.table.tensors(flat, |name| with_head || !name.starts_with("head."))
+    }
+
+    /// Checks that a vector belongs to this layout.
+    ///
+    /// # Errors
+    /// Where its length is another one.
+    pub fn check(&self, flat: &[f32]) -> Result<()> {
+        self.table.check(flat)
     }
 }
 

@@ -1,21 +1,19 @@
 //! A whole training run: epochs, validation, checkpoints, log.
 
 use std::{
-    io::Write,
     path::{Path, PathBuf},
     time::Instant,
 };
 
 use anyhow::{Context, Result};
-use indicatif::{ProgressBar, ProgressStyle};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use models::TensorMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
     TrainConfig,
     adversarial::{Target, robust_accuracy},
     checkpoint::{self, Progress},
+    job::{self, Job},
     loss,
     optim::OptimState,
     step::{Images, Sums, Teacher, Trainer, answers, infer},
@@ -115,38 +113,52 @@ pub struct Inputs {
 /// # Errors
 /// Where files cannot be read or written, or the settings contradict each other.
 pub fn run(config: TrainConfig, inputs: Inputs, folder: &Folder, resume: bool, stop_after: Option<u32>) -> Result<Summary> {
-    let fresh = Progress { epoch: 0, step: 0, best: None, best_epoch: 0, seconds: 0.0 };
-    let (mut progress, state) = if resume {
-        checkpoint::load(&folder.last(), &config)?
-    } else {
-        let _ = std::fs::remove_file(folder.log());
-        (fresh, OptimState::new(inputs.weights))
-    };
-    let mut trainer = Trainer::new(config, state, inputs.teacher, inputs.train.pixels.len())?;
-    let end = stop_after.map_or(trainer.config.epochs, |n| (progress.epoch + n).min(trainer.config.epochs));
-    while progress.epoch < end {
-        let log = epoch(&mut trainer, &inputs.train, &inputs.val, &mut progress)?;
-        if progress.best_epoch == progress.epoch {
-            let best = trainer.layout.tensors(&trainer.state.ema, true).to_safetensors_f32()?;
-            checkpoint::write_whole(&folder.best(), &best)?;
-        }
-        checkpoint::save(&folder.last(), &trainer.config, &progress, &trainer.state)?;
-        append(&folder.log(), &log)?;
-    }
-    let epochs = read_log(&folder.log())?;
-    let Inputs { start, command, .. } = inputs;
-    let summary = Summary { config: trainer.config, start, command, progress, epochs };
+    let (mut progress, state) = job::start(&config, inputs.weights, folder, resume)?;
+    let Inputs { train, val, teacher, start, command, .. } = inputs;
+    let trainer = Trainer::new(config, state, teacher, train.pixels.len())?;
+    let mut encoder = Encoder { trainer, train, val };
+    let epochs = job::drive(&mut encoder, &mut progress, folder, stop_after)?;
+    let summary = Summary { config: encoder.trainer.config, start, command, progress, epochs };
     checkpoint::write_whole(&folder.summary(), serde_json::to_string_pretty(&summary)?.as_bytes())?;
     Ok(summary)
+}
+
+struct Encoder {
+    trainer: Trainer,
+    train: Images,
+    val: Images,
+}
+
+impl Job for Encoder {
+    type Config = TrainConfig;
+    type Log = EpochLog;
+
+    fn config(&self) -> &TrainConfig {
+        &self.trainer.config
+    }
+
+    fn epochs(&self) -> u32 {
+        self.trainer.config.epochs
+    }
+
+    fn state(&self) -> &OptimState {
+        &self.trainer.state
+    }
+
+    fn tensors(&self) -> TensorMap {
+        self.trainer.layout.tensors(&self.trainer.state.ema, true)
+    }
+
+    fn epoch(&mut self, progress: &mut Progress) -> Result<EpochLog> {
+        epoch(&mut self.trainer, &self.train, &self.val, progress)
+    }
 }
 
 fn epoch(trainer: &mut Trainer, train: &Images, val: &Images, progress: &mut Progress) -> Result<EpochLog> {
     let started = Instant::now();
     let count = train.pixels.len();
     let batches = count / trainer.config.batch;
-    let bar = ProgressBar::new(batches as u64);
-    bar.set_style(ProgressStyle::with_template("epoch {prefix} {bar:30} {pos}/{len} {msg} eta {eta}")?);
-    bar.set_prefix(format!("{}/{}", progress.epoch + 1, trainer.config.epochs));
+    let bar = job::bar(progress.epoch, trainer.config.epochs, batches)?;
     let mut sums = Sums::default();
     let order = trainer.order(progress.epoch, count);
     for batch in order.chunks_exact(trainer.config.batch) {
@@ -199,11 +211,8 @@ fn epoch(trainer: &mut Trainer, train: &Images, val: &Images, progress: &mut Pro
 fn robust(trainer: &Trainer, val: &Images) -> Option<f64> {
     let TrainConfig { adversarial, preprocess, seed, .. } = &trainer.config;
     let target = Target { layout: &trainer.layout, weights: &trainer.state.ema, preprocess };
-    let generator = |image| {
-        let mut rng = ChaCha8Rng::seed_from_u64(*seed);
-        rng.set_stream(image);
-        rng
-    };
+    // No epoch of training reaches this one's generators.
+    let generator = |image| job::generator(*seed, u32::MAX, image);
     adversarial.as_ref().map(|a| robust_accuracy(target, a.validation(), val, generator))
 }
 
@@ -215,15 +224,4 @@ fn validate(trainer: &Trainer, weights: &[f32], val: &Images) -> (f64, f64) {
     let mut unused = vec![0.0; logits.len()];
     let nll = loss::cross_entropy(&logits, &val.classes, 0.0, 0.0, &mut unused);
     (right as f64 / count, nll / count)
-}
-
-fn append(path: &Path, log: &EpochLog) -> Result<()> {
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
-    writeln!(file, "{}", serde_json::to_string(log)?)?;
-    Ok(())
-}
-
-fn read_log(path: &Path) -> Result<Vec<EpochLog>> {
-    let text = std::fs::read_to_string(path)?;
-    text.lines().map(|line| serde_json::from_str(line).context("the log is damaged")).collect()
 }

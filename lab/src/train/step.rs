@@ -1,14 +1,16 @@
 //! One training step over a batch, split into lanes that run side by side, and inference over a split.
 
 use anyhow::{Result, ensure};
-use rand::{Rng, SeedableRng};
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::{
     TrainConfig,
     adversarial::{Pgd, Target},
-    augment, loss, math,
+    augment, job,
+    lanes::Lanes,
+    loss,
     optim::{OptimState, one_cycle},
     params::Layout,
     vit::{self, OutputGradients, Tape},
@@ -55,10 +57,10 @@ impl Sums {
     }
 }
 
-struct Lane {
-    tape: Tape,
+#[derive(Default)]
+struct Tapes {
+    student: Tape,
     teacher: Tape,
-    grad: Vec<f32>,
 }
 
 /// A network in training.
@@ -72,7 +74,7 @@ pub struct Trainer {
     /// Steps of the whole run.
     pub steps: u64,
     teacher: Option<Teacher>,
-    lanes: Vec<Lane>,
+    lanes: Lanes<Tapes>,
 }
 
 impl Trainer {
@@ -100,50 +102,27 @@ impl Trainer {
                 "the teacher has another width or other classes than the student"
             );
         }
-        let lane = |_| Lane { tape: Tape::default(), teacher: Tape::default(), grad: vec![0.0; layout.len] };
-        let lanes = (0..config.lanes).map(lane).collect();
+        let lanes = Lanes::new(config.lanes, layout.len);
         let steps = u64::from(config.epochs) * (images / config.batch) as u64;
         Ok(Self { config, layout, state, steps, teacher, lanes })
     }
 
     /// The order of the training images in an epoch.
     pub fn order(&self, epoch: u32, images: usize) -> Vec<usize> {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
-        rng.set_stream(u64::from(epoch) << 32 | u64::from(u32::MAX));
-        let mut order: Vec<usize> = (0..images).collect();
-        for i in (1..images).rev() {
-            order.swap(i, rng.random_range(0..=i));
-        }
-        order
+        job::order(self.config.seed, epoch, images)
     }
 
     /// Trains on the images of `batch` (indices into `images`).
     pub fn step(&mut self, images: &Images, batch: &[usize], epoch: u32) -> Sums {
-        let share = batch.len().div_ceil(self.config.lanes);
         let scale = 1.0 / batch.len() as f32;
-        let (config, layout, weights, teacher) = (&self.config, &self.layout, &self.state.weights, &self.teacher);
+        let (config, layout, weights) = (&self.config, &self.layout, &self.state.weights);
         let attack = config.adversarial.as_ref().map(|a| a.attack(self.state.step, self.steps));
-        let job = |(lane, part): (&mut Lane, &[usize])| {
-            lane.grad.fill(0.0);
-            let mut sums = Sums::default();
-            for chunk in part.chunks(CHUNK) {
-                let work = Work { config, layout, weights, teacher: teacher.as_ref(), images, epoch, scale, attack };
-                sums.add(&work.chunk(chunk, lane));
-            }
-            sums
-        };
-        let parts: Vec<&[usize]> = batch.chunks(share).collect();
-        let busy = parts.len();
-        let results: Vec<Sums> = self.lanes.par_iter_mut().zip(parts).map(job).collect();
+        let work = Work { config, layout, weights, teacher: self.teacher.as_ref(), images, epoch, scale, attack };
+        let (results, grad) = self.lanes.run(batch, CHUNK, |chunk, tapes, grad| work.chunk(chunk, tapes, grad));
         let mut sums = Sums::default();
         results.iter().for_each(|s| sums.add(s));
-        let (first, rest) = self.lanes[..busy].split_at_mut(1);
-        let grad = &mut first[0].grad;
-        for lane in rest {
-            math::add_scaled(grad, &lane.grad, 1.0);
-        }
         let lr = self.config.optim.lr * one_cycle(self.state.step, self.steps, self.config.optim.warmup);
-        self.state.update(&self.layout, &self.config.optim, lr, grad);
+        self.state.update(&self.layout.table, &self.config.optim, lr, grad);
         sums
     }
 }
@@ -160,31 +139,30 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn chunk(&self, indices: &[usize], lane: &mut Lane) -> Sums {
+    fn chunk(&self, indices: &[usize], tapes: &mut Tapes, grad: &mut [f32]) -> Sums {
         let n = indices.len();
         let labels: Vec<usize> = indices.iter().map(|i| self.images.classes[*i]).collect();
         let mut pixels = Vec::with_capacity(n * self.config.encoder.input_len());
         let mut keep = vec![1.0; 2 * self.config.encoder.depth * n];
         let mut generators = Vec::with_capacity(n);
         for (column, index) in indices.iter().enumerate() {
-            let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
-            rng.set_stream(u64::from(self.epoch) << 32 | *index as u64);
+            let mut rng = job::generator(self.config.seed, self.epoch, *index);
             let side = self.config.encoder.image_size;
             pixels.extend(self.config.augment.apply(&self.images.pixels[*index], side, &mut rng));
             self.drop_branches(&mut keep, column, n, &mut rng);
             generators.push(rng);
         }
-        let attacked = self.attack.map(|attack| self.attacked(attack, &pixels, &labels, &mut generators, lane));
+        let attacked = self.attack.map(|attack| self.attacked(attack, &pixels, &labels, &mut generators, &mut tapes.student));
         let share = self.config.adversarial.as_ref().map_or(0.0, |a| a.share);
         let mut sums = Sums::default();
         if share < 1.0 {
-            sums = self.learn(pixels, &labels, &keep, 1.0 - share, lane);
+            sums = self.learn(pixels, &labels, &keep, 1.0 - share, tapes, grad);
         }
         if let Some(attacked) = attacked {
             for (column, rng) in generators.iter_mut().enumerate() {
                 self.drop_branches(&mut keep, column, n, rng);
             }
-            let other = self.learn(attacked, &labels, &keep, share, lane);
+            let other = self.learn(attacked, &labels, &keep, share, tapes, grad);
             sums = Sums { loss: sums.loss + other.loss, right: if share < 1.0 { sums.right } else { other.right }, images: n };
         }
         sums
@@ -197,23 +175,31 @@ impl Work<'_> {
         pixels: &[f32],
         labels: &[usize],
         generators: &mut [ChaCha8Rng],
-        lane: &mut Lane,
+        tape: &mut Tape,
     ) -> Vec<f32> {
         let images = pixels.chunks_exact(self.config.encoder.input_len());
         let mut moved: Vec<f32> = images.zip(generators).flat_map(|(image, rng)| attack.start(image, rng)).collect();
         let target = Target { layout: self.layout, weights: self.weights, preprocess: &self.config.preprocess };
-        attack.run(target, pixels, labels, &mut moved, &mut lane.tape);
+        attack.run(target, pixels, labels, &mut moved, tape);
         moved
     }
 
-    /// Adds the gradient of `share` times the loss of images in [0, 1] to the lane's.
-    fn learn(&self, mut input: Vec<f32>, labels: &[usize], keep: &[f32], share: f32, lane: &mut Lane) -> Sums {
+    /// Adds the gradient of `share` times the loss of images in [0, 1] to `grad`.
+    fn learn(
+        &self,
+        mut input: Vec<f32>,
+        labels: &[usize],
+        keep: &[f32],
+        share: f32,
+        tapes: &mut Tapes,
+        grad: &mut [f32],
+    ) -> Sums {
         normalise(&mut input, &self.config.preprocess);
         let keep = if self.config.drop_path == 0.0 { &[] } else { keep };
-        vit::forward(self.layout, self.weights, &input, keep, &mut lane.tape);
-        let (loss, out) = self.losses(labels, &input, share * self.scale, lane);
-        vit::backward(self.layout, self.weights, &out, &mut lane.tape, &mut lane.grad);
-        let right = answers(lane.tape.logits(), self.layout.classes);
+        vit::forward(self.layout, self.weights, &input, keep, &mut tapes.student);
+        let (loss, out) = self.losses(labels, &input, share * self.scale, tapes);
+        vit::backward(self.layout, self.weights, &out, &mut tapes.student, grad);
+        let right = answers(tapes.student.logits(), self.layout.classes);
         let right = right.iter().zip(labels).filter(|(a, b)| a == b).count();
         Sums { loss: f64::from(share) * loss, right, images: labels.len() }
     }
@@ -226,16 +212,16 @@ impl Work<'_> {
         }
     }
 
-    fn losses(&self, labels: &[usize], input: &[f32], scale: f32, lane: &mut Lane) -> (f64, OutputGradients) {
-        let (n, classes, tape) = (labels.len(), self.layout.classes, &lane.tape);
+    fn losses(&self, labels: &[usize], input: &[f32], scale: f32, tapes: &mut Tapes) -> (f64, OutputGradients) {
+        let (n, classes, tape) = (labels.len(), self.layout.classes, &tapes.student);
         let mut out = OutputGradients { logits: vec![0.0; n * classes], ..OutputGradients::default() };
         let (Some(teacher), Some(weights)) = (self.teacher, &self.config.distil) else {
             let loss = loss::cross_entropy(tape.logits(), labels, self.config.smoothing, scale, &mut out.logits);
             return (loss, out);
         };
-        vit::forward(&teacher.layout, &teacher.weights, input, &[], &mut lane.teacher);
+        vit::forward(&teacher.layout, &teacher.weights, input, &[], &mut tapes.teacher);
         let (truth, soft) = (1.0 - weights.logits, weights.logits);
-        let from = &lane.teacher;
+        let from = &tapes.teacher;
         let mut total =
             f64::from(truth) * loss::cross_entropy(tape.logits(), labels, self.config.smoothing, truth * scale, &mut out.logits);
         let t = weights.temperature;

@@ -3,15 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use clap::{Args, Subcommand};
+use clap::Args;
 use models::{
     config::VitConfig,
     preprocess::{Channels, Preprocess},
-    weights::TensorMap,
 };
 
 use crate::{
-    attack::network::Network,
     data::{self, Split},
     train::{
         TrainConfig,
@@ -21,17 +19,10 @@ use crate::{
         loss::DistilWeights,
         optim::OptimConfig,
         params::Layout,
-        run::{self, Folder, Inputs, Summary},
-        step::{Images, Teacher},
+        run::{self, Folder, Inputs},
+        step::Teacher,
     },
 };
-
-/// What to train.
-#[derive(Subcommand)]
-pub enum Train {
-    /// Train a ViT encoder on labelled images.
-    Encoder(Box<Encoder>),
-}
 
 /// Arguments of `train encoder`.
 #[derive(Args)]
@@ -163,20 +154,9 @@ impl Encoder {
         if self.init == "random" {
             return Ok((flat, "random weights".into()));
         }
-        let path = Path::new(&self.init);
-        let source = if path.is_dir() {
-            let (network, _) = Network::load(path)?;
-            network.layout.tensors(&network.weights, true)
-        } else {
-            read_weights(path)?
-        };
-        let source_depth = (0..).take_while(|i| source.find(&format!("blocks.{i}.norm1.weight")).is_some()).count();
-        let layers = if self.layers.is_empty() { init::spread_layers(source_depth, self.depth) } else { self.layers.clone() };
-        let fitted = init::adapt(&source, &config.encoder, &layers)?;
+        let (fitted, start) = super::fitted(Path::new(&self.init), &self.layers, &config.encoder)?;
         layout.load(&fitted, &mut flat)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let kept = if source_depth == self.depth { String::new() } else { format!(", blocks {layers:?}") };
-        Ok((flat, format!("{name}{kept}")))
+        Ok((flat, start))
     }
 
     fn teacher(&self, config: &TrainConfig) -> Result<Option<Teacher>> {
@@ -184,73 +164,41 @@ impl Encoder {
             return Ok(None);
         };
         let folder = Folder::make(folder)?;
-        let summary = read_summary(&folder).context("--distil names no teacher")?;
+        let summary = super::read_summary(&folder).context("--distil names no teacher")?;
         ensure!(summary.config.labels == config.labels, "the teacher of --distil knows other classes");
         let layout = Layout::new(&summary.config.encoder, config.labels.len());
         let mut weights = layout.random(0);
-        layout.load(&read_weights(&folder.best())?, &mut weights)?;
+        layout.load(&super::read_weights(&folder.best())?, &mut weights)?;
         let layers =
             if self.layers.is_empty() { init::spread_layers(layout.config.depth, self.depth) } else { self.layers.clone() };
         Ok(Some(Teacher { layout, weights, layers }))
     }
-}
 
-/// Reads a weights file.
-///
-/// # Errors
-/// Where it is missing or none.
-pub fn read_weights(path: &Path) -> Result<TensorMap> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read the weights {}", path.display()))?;
-    TensorMap::from_safetensors(&bytes).with_context(|| format!("{} is no weights file", path.display()))
-}
-
-/// Reads the settings and outcome of a finished run.
-///
-/// # Errors
-/// Where there is none.
-pub fn read_summary(folder: &Folder) -> Result<Summary> {
-    let path = folder.summary();
-    let text = std::fs::read(&path).with_context(|| format!("no finished run: {} is missing", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))
-}
-
-/// The images of a split as the encoder sees them.
-///
-/// # Errors
-/// Where a file is no image.
-pub fn images(split: &Split, preprocess: &Preprocess) -> Result<Images> {
-    let classes = split.samples.iter().map(|s| s.class).collect();
-    Ok(Images { pixels: split.pixels(preprocess)?, classes })
-}
-
-/// Runs `train`.
-///
-/// # Errors
-/// Where data, weights or settings do not fit.
-pub fn main(command: Train) -> Result<()> {
-    let Train::Encoder(args) = command;
-    let folder = args.data.clone().unwrap_or_else(|| data::default_folder("br35h"));
-    let train = Split::load(&folder, "train", None)?;
-    let val = Split::load(&folder, "val", None)?;
-    let config = args.config(train.labels.clone());
-    let (weights, start) = args.first_weights(&config)?;
-    let inputs = Inputs {
-        train: images(&train, &config.preprocess)?,
-        val: images(&val, &config.preprocess)?,
-        teacher: args.teacher(&config)?,
-        weights,
-        start,
-        command: super::command_line(),
-    };
-    println!(
-        "{} training images in {} groups, {} for validation, start: {}",
-        train.samples.len(),
-        train.groups(),
-        val.samples.len(),
-        inputs.start
-    );
-    let out = Folder::make(&args.out)?;
-    let summary = run::run(config, inputs, &out, args.resume, args.stop_after)?;
-    println!("best: epoch {}, {:?}; {}", summary.progress.best_epoch, summary.progress.best, out.best().display());
-    Ok(())
+    /// Runs `train encoder`.
+    pub fn run(&self) -> Result<()> {
+        let folder = self.data.clone().unwrap_or_else(|| data::default_folder("br35h"));
+        let train = Split::load(&folder, "train", None)?;
+        let val = Split::load(&folder, "val", None)?;
+        let config = self.config(train.labels.clone());
+        let (weights, start) = self.first_weights(&config)?;
+        let inputs = Inputs {
+            train: super::images(&train, &config.preprocess)?,
+            val: super::images(&val, &config.preprocess)?,
+            teacher: self.teacher(&config)?,
+            weights,
+            start,
+            command: crate::cli::command_line(),
+        };
+        println!(
+            "{} training images in {} groups, {} for validation, start: {}",
+            train.samples.len(),
+            train.groups(),
+            val.samples.len(),
+            inputs.start
+        );
+        let out = Folder::make(&self.out)?;
+        let summary = run::run(config, inputs, &out, self.resume, self.stop_after)?;
+        println!("best: epoch {}, {:?}; {}", summary.progress.best_epoch, summary.progress.best, out.best().display());
+        Ok(())
+    }
 }
