@@ -1,4 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
+import type { Verdict } from '../../core/client-types.ts';
+import { type Heat, type HeatActions, heatCanvas, heatControls } from './heat.ts';
 import { icon } from './icons.ts';
 
 export interface DropActions {
@@ -64,7 +66,7 @@ export function storyView(): TemplateResult {
   `;
 }
 
-export interface ImageActions extends DropActions {
+export interface ImageActions extends DropActions, HeatActions {
   scan: () => void;
   cancel: () => void;
   clear: () => void;
@@ -80,6 +82,8 @@ export function imageView(
     canScan: boolean;
     answered: boolean;
     dragging: boolean;
+    verdict: Verdict | null;
+    heat: Heat;
   },
   actions: ImageActions,
 ): TemplateResult {
@@ -96,6 +100,7 @@ export function imageView(
     >
       <div class="screen">
         <canvas class=${view.side ? 'sharp' : 'waiting'} role="img" aria-label=${`${caption}. ${view.name}`}></canvas>
+        ${view.verdict ? heatCanvas(view.verdict, view.heat) : nothing}
       </div>
       <figcaption>
         <span class="file" title=${view.name}>${view.name}</span>
@@ -103,6 +108,7 @@ export function imageView(
         ${view.phantom ? html`<span class="tag drawing">Drawing by Veilsight, not a patient</span>` : nothing}
       </figcaption>
     </figure>
+    ${heatControls(view.verdict, view.heat, actions)}
     <div class="actions">
       ${
         view.busy
