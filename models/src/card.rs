@@ -3,12 +3,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{ClsQuantiser, ModelError, Preprocess, VitConfig, head::MAX_CLASSES};
+use crate::{ClsQuantiser, DetectorCard, ModelError, Preprocess, VitConfig, head::MAX_CLASSES};
 
 /// Format version written and read here.
 pub const CARD_FORMAT: u64 = 1;
 /// Largest card that is read.
 pub const MAX_CARD_BYTES: usize = 256 * 1024;
+/// The relay's own part of a pack, which is given to nobody.
+pub const HEAD_FILE: &str = "head.safetensors";
 /// Largest encoder file that is read.
 pub const MAX_ENCODER_BYTES: u64 = 512 * 1024 * 1024;
 
@@ -101,6 +103,9 @@ pub struct ModelCard {
     pub classes: Vec<Class>,
     /// The encoder that runs on the device.
     pub encoder: Encoder,
+    /// The detector that looks at the image first, where the pack has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detector: Option<DetectorCard>,
     /// How an image becomes the encoder's input.
     pub preprocess: Preprocess,
     /// The token that is sealed.
@@ -181,6 +186,20 @@ impl ModelCard {
         if !(self.calibration.logit_scale.is_normal() && self.calibration.logit_scale > 0.0) {
             return Err(bad("calibration.logit_scale is not a number above zero".into()));
         }
+        self.detector.as_ref().map_or(Ok(()), |detector| self.check_detector(detector))
+    }
+
+    fn check_detector(&self, detector: &DetectorCard) -> Result<(), ModelError> {
+        check_file("detector", &detector.file, &detector.sha256)?;
+        let taken = [&self.encoder.file, HEAD_FILE, "card.json"];
+        if taken.iter().any(|name| detector.file.eq_ignore_ascii_case(name)) {
+            return Err(bad(format!("detector.file is {}, which is another part of the pack", detector.file)));
+        }
+        detector.validate()?;
+        let (network, encoder) = (&detector.architecture.encoder, &self.encoder.architecture);
+        if (network.image_size, network.in_channels) != (encoder.image_size, encoder.in_channels) {
+            return Err(bad("the detector takes another input than the encoder".into()));
+        }
         Ok(())
     }
 
@@ -192,16 +211,7 @@ impl ModelCard {
         if !slug(&self.id) {
             return Err(bad("its id is not made of lower-case letters, digits and dashes".into()));
         }
-        let file = &self.encoder.file;
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        if !(1..=64).contains(&file.len()) || file.starts_with('.') || !file.chars().all(plain) {
-            return Err(bad("encoder.file is not a plain file name".into()));
-        }
-        let digits = &self.encoder.sha256;
-        if digits.len() != 64 || !digits.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')) {
-            return Err(bad("encoder.sha256 is not 64 lower-case hexadecimal digits".into()));
-        }
-        Ok(())
+        check_file("encoder", &self.encoder.file, &self.encoder.sha256)
     }
 
     /// Calibrated probabilities `[classes]`, summing to 1: softmax(logits · `logit_scale`).
@@ -220,6 +230,18 @@ impl ModelCard {
         let _ = hex::decode_to_slice(self.encoder.sha256.get(..16).unwrap_or_default(), &mut tag);
         tag
     }
+}
+
+/// Checks the name and digest of the file of `part`.
+fn check_file(part: &str, file: &str, sha256: &str) -> Result<(), ModelError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if !(1..=64).contains(&file.len()) || file.starts_with('.') || !file.chars().all(plain) {
+        return Err(bad(format!("{part}.file is not a plain file name")));
+    }
+    if sha256.len() != 64 || !sha256.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')) {
+        return Err(bad(format!("{part}.sha256 is not 64 lower-case hexadecimal digits")));
+    }
+    Ok(())
 }
 
 fn bad(reason: String) -> ModelError {

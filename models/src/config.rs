@@ -29,6 +29,14 @@ pub struct VitConfig {
 const MAX_PARAMETERS: usize = 400_000_000;
 /// Most tokens of an image: attention grows with their square.
 const MAX_TOKENS: usize = 4097;
+/// Widest token.
+pub(crate) const MAX_DIM: usize = 2048;
+/// Most blocks.
+pub(crate) const MAX_DEPTH: usize = 48;
+/// Most attention heads of a block.
+pub(crate) const MAX_HEADS: usize = 64;
+/// Widest hidden layer of a block's MLP.
+pub(crate) const MAX_MLP_DIM: usize = 8192;
 
 impl VitConfig {
     /// ViT-Ti/16 for RGB images of `image_size` pixels: 192-d, 12 blocks, 3 heads.
@@ -77,8 +85,8 @@ impl VitConfig {
 
     /// Number of trained values, without a classifier.
     pub const fn parameters(&self) -> usize {
-        let block = self.dim * (4 * self.dim + 2 * self.mlp_dim + 9) + self.mlp_dim;
-        self.dim * (self.patch_len() + 1 + 1 + self.tokens() + 2) + self.depth * block
+        let blocks = self.depth * block_parameters(self.dim, self.mlp_dim);
+        self.dim * (self.patch_len() + 1 + 1 + self.tokens() + 2) + blocks
     }
 
     /// Checks that the sizes fit together and are small enough to run.
@@ -89,16 +97,12 @@ impl VitConfig {
         let ranges = [
             ("image_size", self.image_size, 1024),
             ("patch_size", self.patch_size, 64),
-            ("dim", self.dim, 2048),
-            ("depth", self.depth, 48),
-            ("heads", self.heads, 64),
-            ("mlp_dim", self.mlp_dim, 8192),
+            ("dim", self.dim, MAX_DIM),
+            ("depth", self.depth, MAX_DEPTH),
+            ("heads", self.heads, MAX_HEADS),
+            ("mlp_dim", self.mlp_dim, MAX_MLP_DIM),
         ];
-        for (name, value, limit) in ranges {
-            if value == 0 || value > limit {
-                return bad(format!("{name} is {value} and must lie in 1..={limit}"));
-            }
-        }
+        ranges.into_iter().try_for_each(|(name, value, limit)| check_range(name, value, limit))?;
         if !matches!(self.in_channels, 1 | 3) {
             return bad(format!("in_channels is {} and must be 1 or 3", self.in_channels));
         }
@@ -111,17 +115,34 @@ impl VitConfig {
         if !(self.layer_norm_eps > 0.0 && self.layer_norm_eps < 1.0) {
             return bad(format!("layer_norm_eps is {} and must lie between 0 and 1", self.layer_norm_eps));
         }
-        if self.tokens() > MAX_TOKENS || self.parameters() > MAX_PARAMETERS {
-            return bad(format!(
-                "{} tokens and {} parameters are more than the {MAX_TOKENS} and {MAX_PARAMETERS} that are run",
-                self.tokens(),
-                self.parameters()
-            ));
+        if self.tokens() > MAX_TOKENS {
+            return bad(format!("{} tokens are more than the {MAX_TOKENS} that are run", self.tokens()));
         }
-        Ok(())
+        check_parameters(self.parameters())
     }
 }
 
-fn bad(reason: String) -> Result<(), ModelError> {
+/// Number of trained values of a block.
+pub(crate) const fn block_parameters(dim: usize, mlp_dim: usize) -> usize {
+    dim * (4 * dim + 2 * mlp_dim + 9) + mlp_dim
+}
+
+/// Checks that a size is not 0 and within its limit.
+pub(crate) fn check_range(name: &str, value: usize, limit: usize) -> Result<(), ModelError> {
+    if value == 0 || value > limit {
+        return bad(format!("{name} is {value} and must lie in 1..={limit}"));
+    }
+    Ok(())
+}
+
+/// Checks that a network is small enough to run.
+pub(crate) fn check_parameters(parameters: usize) -> Result<(), ModelError> {
+    if parameters > MAX_PARAMETERS {
+        return bad(format!("{parameters} parameters are more than the {MAX_PARAMETERS} that are run"));
+    }
+    Ok(())
+}
+
+pub(crate) fn bad(reason: String) -> Result<(), ModelError> {
     Err(ModelError::BadConfig { reason })
 }

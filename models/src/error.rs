@@ -109,6 +109,15 @@ pub enum ModelError {
         /// The version read here.
         supported: u64,
     },
+    /// An image that a detector cannot examine as it was asked to.
+    #[error("the image cannot be examined: {reason}; load the model again")]
+    Examination {
+        /// What does not fit.
+        reason: String,
+    },
+    /// A detector was handed over for a model whose card names none.
+    #[error("the model card names no detector; fetch the model card again, or leave the detector out")]
+    NoDetector,
     /// A file of the pack is not the one that the card names.
     #[error("{file} is damaged or was changed: {reason}; clear the cache and fetch the model pack again")]
     CorruptPack {
@@ -140,7 +149,7 @@ impl ModelError {
             Self::EmptyFile | Self::NotAnImage { .. } | Self::DamagedImage { .. } => "wrong-file",
             Self::FileTooLarge { .. } | Self::PictureTooLarge { .. } => "too-large",
             Self::CardFormat { .. } => "wrong-version",
-            Self::InputLength { .. } | Self::Device { .. } => "internal",
+            Self::InputLength { .. } | Self::Examination { .. } | Self::Device { .. } => "internal",
             _ => "corrupt-pack",
         }
     }

@@ -1,12 +1,14 @@
-//! Images to CLS tokens: preprocessing, Vision Transformers, weights, heads and model packs.
+//! Images to CLS tokens and verdicts: preprocessing, Vision Transformers, detectors, weights, heads and model packs.
 //!
 //! Everything but `vit::module` works without burn (`default-features = false`), natively and in WebAssembly.
 #![deny(missing_docs)]
 
 pub mod card;
 pub mod config;
+pub mod detector;
 pub mod error;
 pub mod head;
+pub mod mae;
 pub mod pack;
 pub mod phantom;
 pub mod preprocess;
@@ -16,8 +18,10 @@ pub mod weights;
 
 pub use card::ModelCard;
 pub use config::VitConfig;
+pub use detector::{Detector, DetectorCard, Verdict};
 pub use error::ModelError;
 pub use head::{LinearHead, QuantisedHead};
+pub use mae::{CpuMae, MaeConfig, Mask};
 pub use pack::PublicPack;
 #[cfg(not(target_arch = "wasm32"))]
 pub use pack::RelayPack;

@@ -2,13 +2,14 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::{ModelCard, ModelError, TensorMap};
+use crate::{Detector, ModelCard, ModelError, TensorMap};
 
-/// The public part of a pack, checked: a card and the encoder file that it names.
+/// The public part of a pack, checked: a card and the files that it names.
 pub struct PublicPack {
     /// The card.
     pub card: ModelCard,
     encoder: Vec<u8>,
+    detector: Option<Vec<u8>>,
 }
 
 impl PublicPack {
@@ -26,7 +27,26 @@ impl PublicPack {
     /// [`ModelError::CorruptPack`] where size or SHA-256 differ from the card's.
     pub fn from_card(card: ModelCard, encoder: Vec<u8>) -> Result<Self, ModelError> {
         verify_encoder(&card, &encoder)?;
-        Ok(Self { card, encoder })
+        Ok(Self { card, encoder, detector: None })
+    }
+
+    /// Adds the detector file, checked against the card.
+    ///
+    /// # Errors
+    /// [`ModelError::CorruptPack`] where size or SHA-256 differ from the card's, [`ModelError::NoDetector`] where the card names none.
+    pub fn with_detector(mut self, bytes: Vec<u8>) -> Result<Self, ModelError> {
+        verify_detector(&self.card, &bytes)?;
+        self.detector = Some(bytes);
+        Ok(self)
+    }
+
+    /// The detector, ready to run; its file's bytes are given up. Nothing where none was added.
+    ///
+    /// # Errors
+    /// [`ModelError::BadWeights`], [`ModelError::MissingTensor`] or [`ModelError::WrongShape`] where the file holds no such network.
+    pub fn take_detector(&mut self) -> Result<Option<Detector>, ModelError> {
+        let (Some(card), Some(bytes)) = (&self.card.detector, self.detector.take()) else { return Ok(None) };
+        Detector::load(card, TensorMap::from_safetensors(&bytes)?).map(Some)
     }
 
     /// The encoder file, as verified.
@@ -50,13 +70,27 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 fn verify_encoder(card: &ModelCard, bytes: &[u8]) -> Result<(), ModelError> {
-    let corrupt = |reason: String| Err(ModelError::CorruptPack { file: card.encoder.file.clone(), reason });
-    if bytes.len() as u64 != card.encoder.bytes {
-        return corrupt(format!("it has {} bytes where the card says {}", bytes.len(), card.encoder.bytes));
+    let encoder = &card.encoder;
+    verify(&encoder.file, encoder.bytes, &encoder.sha256, bytes)
+}
+
+/// Checks a detector file against the card.
+///
+/// # Errors
+/// [`ModelError::CorruptPack`] where size or SHA-256 differ from the card's, [`ModelError::NoDetector`] where the card names none.
+pub fn verify_detector(card: &ModelCard, bytes: &[u8]) -> Result<(), ModelError> {
+    let detector = card.detector.as_ref().ok_or(ModelError::NoDetector)?;
+    verify(&detector.file, detector.bytes, &detector.sha256, bytes)
+}
+
+fn verify(file: &str, size: u64, sha256: &str, bytes: &[u8]) -> Result<(), ModelError> {
+    let corrupt = |reason: String| Err(ModelError::CorruptPack { file: file.to_owned(), reason });
+    if bytes.len() as u64 != size {
+        return corrupt(format!("it has {} bytes where the card says {size}", bytes.len()));
     }
     let found = sha256_hex(bytes);
-    if found != card.encoder.sha256 {
-        return corrupt(format!("its SHA-256 is {found} where the card says {}", card.encoder.sha256));
+    if found != sha256 {
+        return corrupt(format!("its SHA-256 is {found} where the card says {sha256}"));
     }
     Ok(())
 }
@@ -68,16 +102,17 @@ pub use relay::RelayPack;
 mod relay {
     use std::{fs::File, io::Read, path::Path};
 
-    use super::{ModelCard, ModelError, verify_encoder};
+    use super::{ModelCard, ModelError, verify_detector, verify_encoder};
     use crate::{
         QuantisedHead,
-        card::{MAX_CARD_BYTES, MAX_ENCODER_BYTES},
+        card::{HEAD_FILE, MAX_CARD_BYTES, MAX_ENCODER_BYTES},
+        detector::MAX_DETECTOR_BYTES,
     };
 
     /// Largest head file: 64 classes of 2048 weights, and its header.
     const MAX_HEAD_BYTES: u64 = 1024 * 1024;
 
-    /// A whole pack as the relay keeps it: card and encoder to hand out, the head to keep.
+    /// A whole pack as the relay keeps it: card, encoder and detector to hand out, the head to keep.
     pub struct RelayPack {
         /// The card.
         pub card: ModelCard,
@@ -85,22 +120,25 @@ mod relay {
         pub card_bytes: Vec<u8>,
         /// The encoder's file, byte for byte, verified.
         pub encoder_bytes: Vec<u8>,
+        /// The detector's file, byte for byte, verified; nothing where the card names none.
+        pub detector_bytes: Option<Vec<u8>>,
         /// The head; it never leaves the relay.
         pub head: QuantisedHead,
     }
 
     impl RelayPack {
-        /// Reads and checks `card.json`, the encoder file it names and `head.safetensors` in a folder.
+        /// Reads and checks `card.json`, the encoder and detector files it names and `head.safetensors` in a folder.
         ///
         /// # Errors
-        /// [`ModelError::ReadFile`] where a file is absent or too large, [`ModelError::CorruptPack`] where the encoder or
+        /// [`ModelError::ReadFile`] where a file is absent or too large, [`ModelError::CorruptPack`] where the encoder, detector or
         /// head do not fit the card, and the errors of the card and the head.
         pub fn load_dir(folder: &Path) -> Result<Self, ModelError> {
             let card_bytes = read(&folder.join("card.json"), MAX_CARD_BYTES as u64)?;
             let card = ModelCard::from_json(&card_bytes)?;
             let encoder_bytes = read(&folder.join(&card.encoder.file), MAX_ENCODER_BYTES)?;
             verify_encoder(&card, &encoder_bytes)?;
-            let head = QuantisedHead::from_safetensors(&read(&folder.join("head.safetensors"), MAX_HEAD_BYTES)?)?;
+            let detector_bytes = read_detector(folder, &card)?;
+            let head = QuantisedHead::from_safetensors(&read(&folder.join(HEAD_FILE), MAX_HEAD_BYTES)?)?;
             if head.classes != card.classes.len() || head.dim != card.cls.dim {
                 let reason = format!(
                     "it has {} classes of {} weights where the card says {} of {}",
@@ -109,10 +147,17 @@ mod relay {
                     card.classes.len(),
                     card.cls.dim
                 );
-                return Err(ModelError::CorruptPack { file: "head.safetensors".into(), reason });
+                return Err(ModelError::CorruptPack { file: HEAD_FILE.into(), reason });
             }
-            Ok(Self { card, card_bytes, encoder_bytes, head })
+            Ok(Self { card, card_bytes, encoder_bytes, detector_bytes, head })
         }
+    }
+
+    fn read_detector(folder: &Path, card: &ModelCard) -> Result<Option<Vec<u8>>, ModelError> {
+        let Some(detector) = &card.detector else { return Ok(None) };
+        let bytes = read(&folder.join(&detector.file), MAX_DETECTOR_BYTES)?;
+        verify_detector(card, &bytes)?;
+        Ok(Some(bytes))
     }
 
     fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ModelError> {

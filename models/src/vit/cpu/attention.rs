@@ -1,10 +1,10 @@
 //! Multi-head self-attention of the CPU engine, one head after the other.
 
 use super::{
+    block::Widths,
     linear::{Linear, Output, Panels, Rows, multiply},
     math::{self, LANES},
 };
-use crate::VitConfig;
 
 /// The attention of a block; queries apart from keys and values, so that the last block can ask for the CLS token only.
 pub(super) struct Attention {
@@ -14,7 +14,7 @@ pub(super) struct Attention {
     pub(super) projection: Linear,
 }
 
-/// Space for one image.
+/// Space for one image of some number of tokens.
 pub(super) struct Space {
     queries: Vec<f32>,
     keys_values: Vec<f32>,
@@ -27,8 +27,8 @@ pub(super) struct Space {
 }
 
 impl Space {
-    pub(super) fn new(config: &VitConfig) -> Self {
-        let (tokens, dim, width) = (config.tokens(), config.dim, config.head_dim());
+    pub(super) fn new(tokens: usize, widths: Widths) -> Self {
+        let (dim, width) = (widths.dim, widths.dim / widths.heads);
         let padded = tokens.next_multiple_of(LANES);
         Self {
             queries: vec![0.0; tokens * dim],

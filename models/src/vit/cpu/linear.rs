@@ -37,27 +37,27 @@ impl Panels {
 
 /// A strided view of rows: row r begins at `r · stride`.
 #[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
-    pub(super) data: &'a [f32],
-    pub(super) stride: usize,
-    pub(super) count: usize,
+pub(crate) struct Rows<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) stride: usize,
+    pub(crate) count: usize,
 }
 
 /// Where the sums go: row r of the result begins at `r · stride`.
-pub(super) struct Output<'a> {
-    pub(super) data: &'a mut [f32],
-    pub(super) stride: usize,
+pub(crate) struct Output<'a> {
+    pub(crate) data: &'a mut [f32],
+    pub(crate) stride: usize,
 }
 
 /// A linear layer `y = x · W + b`.
-pub(super) struct Linear {
+pub(crate) struct Linear {
     weights: Panels,
     bias: Vec<f32>,
 }
 
 impl Linear {
     /// A layer from row-major weights `[n, k]`, as PyTorch keeps them, and bias `[n]`.
-    pub(super) fn new(weights: &[f32], bias: &[f32]) -> Self {
+    pub(crate) fn new(weights: &[f32], bias: &[f32]) -> Self {
         let n = bias.len();
         let k = weights.len() / n;
         let mut padded = bias.to_vec();
@@ -66,12 +66,12 @@ impl Linear {
     }
 
     /// `output = input · W + b`.
-    pub(super) fn apply(&self, input: Rows, output: Output) {
+    pub(crate) fn apply(&self, input: Rows, output: Output) {
         multiply(input, &self.weights, Some(&self.bias), false, output);
     }
 
     /// `output += input · W + b`.
-    pub(super) fn add(&self, input: Rows, output: Output) {
+    pub(crate) fn add(&self, input: Rows, output: Output) {
         multiply(input, &self.weights, Some(&self.bias), true, output);
     }
 }

@@ -4,35 +4,15 @@
 //! loops compilers turn into vector instructions. Weights are held once, in f32, in the order in which they are read.
 
 mod attention;
+mod block;
 mod linear;
-mod load;
+pub(crate) mod load;
 mod math;
 
 use crate::{ModelError, VitConfig};
 use attention::Attention;
-use linear::{Linear, Output, Rows};
-
-/// LayerNorm's weight and bias `[dim]`.
-struct Norm {
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-    eps: f32,
-}
-
-impl Norm {
-    fn apply(&self, input: &[f32], output: &mut [f32]) {
-        math::layer_norm(input, output, &self.weight, &self.bias, self.eps);
-    }
-}
-
-/// One pre-norm block: `x += attention(norm(x)); x += mlp(norm(x))`.
-struct Block {
-    norm1: Norm,
-    attention: Attention,
-    norm2: Norm,
-    fc1: Linear,
-    fc2: Linear,
-}
+pub(crate) use block::{Block, Norm, Space, Widths};
+pub(crate) use linear::{Linear, Output, Rows};
 
 /// A Vision Transformer, ready to run.
 pub struct CpuVit {
@@ -47,9 +27,7 @@ pub struct CpuVit {
 /// The tokens of one image on their way through the blocks, and the space that the blocks work in.
 pub struct CpuTokens {
     values: Vec<f32>,
-    normal: Vec<f32>,
-    hidden: Vec<f32>,
-    attention: attention::Space,
+    space: Space,
 }
 
 impl CpuTokens {
@@ -70,24 +48,46 @@ impl CpuVit {
     /// # Errors
     /// [`ModelError::InputLength`] where the input has another length.
     pub fn embed(&self, input: &[f32]) -> Result<CpuTokens, ModelError> {
+        let patches = self.embed_patches(input)?;
+        let dim = self.config.dim;
+        let mut values = Vec::with_capacity(dim + patches.len());
+        values.extend(self.embedded_cls());
+        values.extend(patches);
+        let space = Space::new(self.config.tokens(), (&self.config).into());
+        Ok(CpuTokens { values, space })
+    }
+
+    /// The patch tokens `[patches, dim]` of an input, positions added.
+    ///
+    /// # Errors
+    /// [`ModelError::InputLength`] where the input has another length.
+    pub(crate) fn embed_patches(&self, input: &[f32]) -> Result<Vec<f32>, ModelError> {
         let config = &self.config;
         if input.len() != config.input_len() {
             return Err(ModelError::InputLength { expected: config.input_len(), found: input.len() });
         }
-        let (tokens, dim) = (config.tokens(), config.dim);
-        let mut values = vec![0.0; tokens * dim];
-        let (cls, rest) = values.split_at_mut(dim);
-        cls.copy_from_slice(&self.cls_token);
-        let patches = unfold(input, config);
-        let rows = Rows { data: &patches, stride: config.patch_len(), count: tokens - 1 };
-        self.patches.apply(rows, Output { data: rest, stride: dim });
-        values.iter_mut().zip(&self.positions).for_each(|(value, position)| *value += position);
-        Ok(CpuTokens {
-            values,
-            normal: vec![0.0; tokens * dim],
-            hidden: vec![0.0; tokens * config.mlp_dim],
-            attention: attention::Space::new(config),
-        })
+        let (patches, dim) = (config.tokens() - 1, config.dim);
+        let pixels = unfold(input, config);
+        let mut values = vec![0.0; patches * dim];
+        let rows = Rows { data: &pixels, stride: config.patch_len(), count: patches };
+        self.patches.apply(rows, Output { data: &mut values, stride: dim });
+        values.iter_mut().zip(&self.positions[dim..]).for_each(|(value, position)| *value += position);
+        Ok(values)
+    }
+
+    /// The CLS token `[dim]` as it enters the first block.
+    pub(crate) fn embedded_cls(&self) -> impl Iterator<Item = f32> {
+        self.cls_token.iter().zip(&self.positions).map(|(value, position)| value + position)
+    }
+
+    /// The tokens `[tokens, dim]` after every block and the final LayerNorm; any choice of embedded tokens.
+    pub(crate) fn encode_tokens(&self, mut values: Vec<f32>) -> Vec<f32> {
+        let tokens = values.len() / self.config.dim;
+        let mut space = Space::new(tokens, (&self.config).into());
+        self.blocks.iter().for_each(|block| block.run(&mut values, tokens, &mut space));
+        let mut normal = vec![0.0; values.len()];
+        self.norm.apply(&values, &mut normal);
+        normal
     }
 
     /// Number of blocks.
@@ -102,21 +102,8 @@ impl CpuVit {
     /// # Panics
     /// Where there is no such block.
     pub fn block(&self, index: usize, tokens: &mut CpuTokens) {
-        let block = &self.blocks[index];
         let wanted = if index + 1 == self.blocks.len() { 1 } else { self.config.tokens() };
-        let (dim, hidden) = (self.config.dim, self.config.mlp_dim);
-        block.norm1.apply(&tokens.values, &mut tokens.normal);
-        let output = Output { data: &mut tokens.values, stride: dim };
-        block.attention.add(&mut tokens.normal, wanted, &mut tokens.attention, output);
-
-        let normal = &mut tokens.normal[..wanted * dim];
-        block.norm2.apply(&tokens.values[..wanted * dim], normal);
-        let middle = &mut tokens.hidden[..wanted * hidden];
-        let rows = Rows { data: normal, stride: dim, count: wanted };
-        block.fc1.apply(rows, Output { data: middle, stride: hidden });
-        math::gelu(middle);
-        let rows = Rows { data: middle, stride: hidden, count: wanted };
-        block.fc2.add(rows, Output { data: &mut tokens.values, stride: dim });
+        self.blocks[index].run(&mut tokens.values, wanted, &mut tokens.space);
     }
 
     /// The CLS token `[dim]` after the final LayerNorm.

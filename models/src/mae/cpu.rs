@@ -1,0 +1,124 @@
+//! The masked autoencoder on the CPU engine.
+
+use super::{MaeConfig, Mask};
+use crate::{
+    ModelError, TensorMap,
+    vit::cpu::{Block, CpuVit, Linear, Norm, Output, Rows, Space, Widths, load},
+};
+
+/// A masked autoencoder, ready to run.
+pub struct CpuMae {
+    config: MaeConfig,
+    encoder: CpuVit,
+    embed: Linear,
+    mask_token: Vec<f32>,
+    positions: Vec<f32>,
+    blocks: Vec<Block>,
+    norm: Norm,
+    predict: Linear,
+}
+
+/// The embedded patches of one image, from which each mask takes those that it lets be seen.
+pub struct CpuPatches(Vec<f32>);
+
+impl CpuMae {
+    /// Takes the network's tensors (the names of the authors of MAE) out of `weights` one by one.
+    ///
+    /// # Errors
+    /// [`ModelError::BadConfig`] for sizes that are not run; [`ModelError::MissingTensor`] or [`ModelError::WrongShape`]
+    /// where the weights are of another architecture.
+    pub fn load(config: &MaeConfig, mut weights: TensorMap) -> Result<Self, ModelError> {
+        config.validate()?;
+        let (widths, dim) = (config.decoder_widths(), config.decoder_dim);
+        Ok(Self {
+            encoder: CpuVit::take(&config.encoder, &mut weights)?,
+            embed: load::linear(&mut weights, "decoder_embed", config.encoder.dim, dim)?,
+            mask_token: load::take(&mut weights, "mask_token", &[1, 1, dim])?,
+            positions: load::take(&mut weights, "decoder_pos_embed", &[1, config.encoder.tokens(), dim])?,
+            blocks: load::blocks(&mut weights, "decoder_blocks", config.decoder_depth, widths)?,
+            norm: load::norm(&mut weights, "decoder_norm", widths)?,
+            predict: load::linear(&mut weights, "decoder_pred", dim, config.encoder.patch_len())?,
+            config: config.clone(),
+        })
+    }
+
+    /// Sizes of the network.
+    pub const fn config(&self) -> &MaeConfig {
+        &self.config
+    }
+
+    /// Draws the masked patches of an input `[channels, size, size]`: `[masked, patch_len]` in the order of `mask.masked`, each in the
+    /// units of [`super::targets`].
+    ///
+    /// # Errors
+    /// [`ModelError::InputLength`] or [`ModelError::Examination`] where the input or the mask has another size.
+    pub fn reconstruct(&self, input: &[f32], mask: &Mask) -> Result<Vec<f32>, ModelError> {
+        self.draw(&self.embed(input)?, mask)
+    }
+
+    /// Embeds every patch of an input `[channels, size, size]`, once for all masks.
+    ///
+    /// # Errors
+    /// [`ModelError::InputLength`] where the input has another length.
+    pub fn embed(&self, input: &[f32]) -> Result<CpuPatches, ModelError> {
+        self.encoder.embed_patches(input).map(CpuPatches)
+    }
+
+    /// As [`Self::reconstruct`], of patches that were embedded before.
+    ///
+    /// # Errors
+    /// [`ModelError::Examination`] where the mask does not part the patches.
+    pub fn draw(&self, patches: &CpuPatches, mask: &Mask) -> Result<Vec<f32>, ModelError> {
+        mask.check(self.config.patches())?;
+        let seen = self.encoder.encode_tokens(self.see(patches, mask));
+        let mut tokens = self.decoder_tokens(&seen, mask);
+        let (all, drawn, dim) = (self.config.encoder.tokens(), mask.masked.len(), self.config.decoder_dim);
+        let mut space = Space::new(all, self.config.decoder_widths());
+        for (index, block) in self.blocks.iter().enumerate() {
+            let wanted = if index + 1 == self.blocks.len() { drawn } else { all };
+            block.run(&mut tokens, wanted, &mut space);
+        }
+        let mut normal = vec![0.0; drawn * dim];
+        self.norm.apply(&tokens[..drawn * dim], &mut normal);
+        let width = self.config.encoder.patch_len();
+        let mut pixels = vec![0.0; drawn * width];
+        let rows = Rows { data: &normal, stride: dim, count: drawn };
+        self.predict.apply(rows, Output { data: &mut pixels, stride: width });
+        Ok(pixels)
+    }
+
+    /// The encoder's tokens `[1 + visible, dim]`, CLS first.
+    fn see(&self, patches: &CpuPatches, mask: &Mask) -> Vec<f32> {
+        let dim = self.config.encoder.dim;
+        let mut tokens = Vec::with_capacity((1 + mask.visible.len()) * dim);
+        tokens.extend(self.encoder.embedded_cls());
+        mask.visible.iter().for_each(|patch| tokens.extend_from_slice(&patches.0[patch * dim..(patch + 1) * dim]));
+        tokens
+    }
+
+    /// The decoder's tokens `[tokens, decoder_dim]` with positions, from the encoder's `seen`. The masked patches come first, then CLS
+    /// and the visible ones: attention does not mind the order, and the last block is wanted for the masked patches only.
+    fn decoder_tokens(&self, seen: &[f32], mask: &Mask) -> Vec<f32> {
+        let (dim, width) = (self.config.decoder_dim, self.config.encoder.dim);
+        let drawn = mask.masked.len() * dim;
+        let mut tokens = vec![0.0; self.positions.len()];
+        let (masked, visible) = tokens.split_at_mut(drawn);
+        masked.chunks_exact_mut(dim).for_each(|token| token.copy_from_slice(&self.mask_token));
+        let rows = Rows { data: seen, stride: width, count: seen.len() / width };
+        self.embed.apply(rows, Output { data: visible, stride: dim });
+        let after_cls = |patch: &usize| patch + 1;
+        let places = mask.masked.iter().map(after_cls).chain([0]).chain(mask.visible.iter().map(after_cls));
+        for (token, place) in tokens.chunks_exact_mut(dim).zip(places) {
+            let position = &self.positions[place * dim..(place + 1) * dim];
+            token.iter_mut().zip(position).for_each(|(value, position)| *value += position);
+        }
+        tokens
+    }
+}
+
+impl MaeConfig {
+    fn decoder_widths(&self) -> Widths {
+        let eps = self.encoder.layer_norm_eps as f32;
+        Widths { dim: self.decoder_dim, heads: self.decoder_heads, hidden: self.decoder_mlp_dim, eps }
+    }
+}
