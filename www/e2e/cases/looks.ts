@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { phantom } from '../support/images.ts';
 import { assertAccessible, overflows, screenshot } from '../support/looks.ts';
-import { choose, faultBox, prepare, prepareAndScan, unexplained, verdict } from '../support/scan-page.ts';
+import { begin, choose, faultBox, prepare, prepareAndScan, scan, unexplained, verdict } from '../support/scan-page.ts';
 import { MODEL, type Stage } from '../support/stage.ts';
 
 const openAll = (page: Page) =>
@@ -61,7 +61,7 @@ export function looksCases(stage: () => Stage): void {
       async (page) => {
         await prepare(page, await phantom(stage(), 72, true));
         stage().recorder.refuse();
-        await page.locator('veilsight-scan #scan').click();
+        await begin(page);
         await faultBox(page, 'no-relay').waitFor();
         await screenshot(page, 'error');
         assert.ok((await faultBox(page, 'no-relay').getAttribute('role')) === 'alert');
@@ -140,8 +140,7 @@ export function looksCases(stage: () => Stage): void {
       await page.locator('veilsight-scan #scan:not([disabled])').waitFor();
       await assertAccessible(page, 'with a choice of models');
       await screenshot(page, 'model-choice');
-      await page.locator('veilsight-scan #scan').click();
-      await verdict(page).waitFor();
+      await scan(page);
       assert.deepEqual(await unexplained(page), []);
     }));
 }

@@ -5,7 +5,7 @@ import { Controller } from '../core/controller.ts';
 import { exported, StoredBook } from '../core/history.ts';
 import type { Sighting } from '../core/ledger.ts';
 import { probe } from '../core/probe.ts';
-import type { Chosen } from '../core/scan-state.ts';
+import type { Chosen, State } from '../core/scan-state.ts';
 import { spawnWorker } from '../core/spawn.ts';
 import { Thresholds } from '../core/thresholds.ts';
 import { watchRequests } from '../core/watch.ts';
@@ -30,6 +30,10 @@ const DRAWN = 'brain-mri';
 
 /** Who takes the focus of a button that is gone, in this order. */
 const HEIRS = ['withhold', 'cancel', 'scan', 'pick', 'history-clear', 'history-clear-really'];
+
+/** What the button of a scan promises. */
+const offerOf = ({ answer, phase }: State): string =>
+  phase === 'withheld' ? 'Check again' : answer ? 'Seal and classify again' : 'Seal and classify';
 
 const withoutSlash = (address: string): string => address.replace(/\/+$/, '');
 
@@ -74,6 +78,7 @@ export class VeilsightScan extends LitElement {
   #stopWatching: (() => void) | null = null;
   #drawn: unknown = null;
   #judged: unknown = null;
+  #phase = 'idle';
 
   constructor() {
     super();
@@ -142,13 +147,16 @@ export class VeilsightScan extends LitElement {
 
   /** A flagged image shows where at once, and puts the safe answer under the hand that is on this element anyway. */
   #changed(): void {
-    const { verdict, phase } = this.#controller?.state ?? {};
+    if (!this.#controller) return;
+    const { verdict, phase } = this.#controller.state;
     if (verdict !== this.#judged) {
       this.#judged = verdict;
-      this.heat = { ...this.heat, shown: this.#controller?.judgement?.flagged ?? false };
+      this.heat = { ...this.heat, shown: this.#controller.judgement?.flagged ?? false };
     }
     this.requestUpdate();
-    if (phase !== 'flagged') return;
+    const asks = phase === 'flagged' && this.#phase !== phase;
+    this.#phase = phase;
+    if (!asks) return;
     void this.updateComplete.then(() => {
       const idle = document.activeElement === document.body && !this.shadowRoot?.activeElement;
       if (idle) this.renderRoot.querySelector<HTMLButtonElement>('#withhold')?.focus();
@@ -330,7 +338,7 @@ export class VeilsightScan extends LitElement {
       side: state.picture?.width ?? null,
       busy: controller.busy,
       canScan: state.picture !== null && state.phase !== 'flagged',
-      answered: state.answer !== null || state.phase === 'withheld',
+      offer: offerOf(state),
       dragging: this.dragging,
       verdict: state.verdict,
       heat: this.heat,

@@ -70,30 +70,32 @@ function sliderView(
 
 const SIDE = 160;
 const LEFT = 34;
+const TOP = 16;
 
 /** The ROC curve with the threshold in force on it. */
 function rocView(detector: DetectorCard, threshold: number): TemplateResult {
   const rates = ratesAt(detector, threshold);
   const points = detector.roc.toSorted((a, b) => b.threshold - a.threshold);
-  const place = (fpr: number, tpr: number) => `${LEFT + fpr * SIDE},${6 + (1 - tpr) * SIDE}`;
+  const place = (fpr: number, tpr: number) => `${LEFT + fpr * SIDE},${TOP + (1 - tpr) * SIDE}`;
   const line = points.map((p) => place(p.false_positive_rate, p.true_positive_rate)).join(' ');
   const [x, y] = rates ? place(rates.falsePositive, rates.detection).split(',') : [];
   const told = rates
     ? `At the threshold in force: ${percent(rates.falsePositive)} and ${percent(rates.detection)}.`
     : '';
   return html`
-    <svg class="roc" viewBox="0 0 ${LEFT + SIDE + 8} ${SIDE + 42}" role="img"
+    <svg class="roc" viewBox="0 0 ${LEFT + SIDE + 8} ${TOP + SIDE + 34}" role="img"
       aria-label=${`Share of attacked images flagged over share of clean images flagged. ${told}`}>
       ${svg`
-        <rect class="roc-frame" x=${LEFT} y="6" width=${SIDE} height=${SIDE} />
-        <path class="roc-chance" d="M${LEFT} ${6 + SIDE}L${LEFT + SIDE} 6" />
+        <rect class="roc-frame" x=${LEFT} y=${TOP} width=${SIDE} height=${SIDE} />
+        <path class="roc-chance" d="M${LEFT} ${TOP + SIDE}L${LEFT + SIDE} ${TOP}" />
         <polyline class="roc-line" points=${line} />
         ${x && y ? svg`<circle class="scale-mark" cx=${x} cy=${y} r="5" />` : nothing}
-        <text x=${LEFT - 6} y="14" text-anchor="end">100 %</text>
-        <text x=${LEFT - 6} y=${6 + SIDE} text-anchor="end">0 %</text>
-        <text x=${LEFT + SIDE} y=${SIDE + 22} text-anchor="end">100 %</text>
-        <text x=${LEFT} y=${SIDE + 22}>clean images flagged</text>
-        <text x=${LEFT + SIDE / 2} y=${SIDE + 38} text-anchor="middle">upwards: attacked images flagged</text>
+        <text x=${LEFT} y=${TOP - 6}>↑ attacked images flagged</text>
+        <text x=${LEFT - 6} y=${TOP + 8} text-anchor="end">100 %</text>
+        <text x=${LEFT - 6} y=${TOP + SIDE} text-anchor="end">0 %</text>
+        <text x=${LEFT} y=${TOP + SIDE + 14}>0 %</text>
+        <text x=${LEFT + SIDE} y=${TOP + SIDE + 14} text-anchor="end">100 %</text>
+        <text x=${LEFT + SIDE} y=${TOP + SIDE + 28} text-anchor="end">clean images flagged →</text>
       `}
     </svg>
   `;

@@ -80,7 +80,8 @@ export function imageView(
     side: number | null;
     busy: boolean;
     canScan: boolean;
-    answered: boolean;
+    /** What the button of a scan says. */
+    offer: string;
     dragging: boolean;
     verdict: Verdict | null;
     heat: Heat;
@@ -115,7 +116,7 @@ export function imageView(
           ? html`<button class="wide" id="cancel" @click=${actions.cancel}>Cancel</button>`
           : html`
               <button class="primary wide" id="scan" ?disabled=${!view.canScan} @click=${actions.scan}>
-                ${icon('lock')} ${view.answered ? 'Seal and classify again' : 'Seal and classify'}
+                ${icon('lock')} ${view.offer}
               </button>
             `
       }

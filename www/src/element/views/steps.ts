@@ -18,7 +18,7 @@ function stepView(label: StepLabel, step: StepState | undefined, busy: boolean):
   const progress = progressOf(step);
   const running = progress === 'running' && busy && step;
   return html`
-    <li class="step ${running ? 'running' : progress === 'done' ? 'done' : 'waiting'}">
+    <li data-step=${label.key} class="step ${running ? 'running' : progress === 'done' ? 'done' : 'waiting'}">
       <span class="dot">${progress === 'done' ? icon('check') : nothing}</span>
       <span class="step-label">${label.label}</span>
       <span class="step-time">
