@@ -18,8 +18,9 @@ export function answerView(state: State): TemplateResult | typeof nothing {
     ['Left this device', `${bytes(answer.sealed_bytes)} sealed`],
     ['Came back', `${bytes(answer.answer_bytes)} sealed`],
     ['From file to answer', duration(decode + detect + encode + seal + relay + open)],
-    ['Of that, encoding', duration(encode)],
-    ...(detect > 0 ? [['And the check', duration(detect)] as [string, string]] : []),
+    detect > 0
+      ? ['Of that, check + encoding', `${duration(detect)} + ${duration(encode)}`]
+      : ['Of that, encoding', duration(encode)],
   ];
   return html`
     <section class="answer" aria-labelledby="answer-title">

@@ -18,7 +18,7 @@ export interface HeatActions {
 export function heatWords(verdict: Verdict): string {
   const { sigma, where } = hottest(verdict);
   const raised = verdict.map.filter((value) => bandOf(value)).length;
-  if (raised === 0) return 'Nowhere in the image is the error unusual.';
+  if (raised === 0) return 'No single patch stands out.';
   const patches = raised === 1 ? '1 patch' : `${raised} patches`;
   return `The error is unusual in ${patches} of ${verdict.map.length}, most so ${where} (${sigma.toFixed(1)} σ).`;
 }

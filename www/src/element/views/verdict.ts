@@ -14,8 +14,8 @@ export interface VerdictActions {
 export function rarity(cleanShare: number): string {
   if (cleanShare <= 0) return 'None of the clean images that it was calibrated on looks this unusual.';
   if (cleanShare < 0.001) return 'Fewer than 0.1 % of clean images look this unusual.';
-  if (cleanShare < 0.5) return `Only ${percent(cleanShare)} of clean images look this unusual.`;
-  return `${percent(cleanShare)} of clean images look at least this unusual.`;
+  if (cleanShare < 0.1) return `Only ${percent(cleanShare)} of clean images look this unusual.`;
+  return `${Math.round(cleanShare * 100)} % of clean images look at least this unusual.`;
 }
 
 export const verdictTitle = ({ flagged }: Pick<Judgement, 'flagged'>): string =>
