@@ -1,6 +1,7 @@
 /** The check for tampering: what becomes of an image between its verdict and the relay. */
 
 import { after, before } from 'node:test';
+import { attackedCases } from './cases/attacked.ts';
 import { detectorCases } from './cases/detector.ts';
 import { detectorLooksCases } from './cases/detector-looks.ts';
 import { guardedPacks } from './support/packs.ts';
@@ -12,4 +13,4 @@ before(async () => {
 });
 after(() => stage?.strike());
 
-for (const cases of [detectorCases, detectorLooksCases]) cases(() => stage);
+for (const cases of [detectorCases, detectorLooksCases, attackedCases]) cases(() => stage);

@@ -26,7 +26,8 @@ const need = (name: string, path: string): string => {
 
 const program = (name: string, file: string): string =>
   need(name, process.env[name] ?? join(ROOT, 'target/debug', file));
-const models = (): string => need('VEILSIGHT_MODELS', process.env.VEILSIGHT_MODELS ?? join(ROOT, 'models/zoo'));
+/** Folder of the shipped packs. */
+export const zooDir = (): string => need('VEILSIGHT_MODELS', process.env.VEILSIGHT_MODELS ?? join(ROOT, 'models/zoo'));
 
 /** Folder of the shared data, where there is one. */
 export function dataDir(): string | null {
@@ -171,8 +172,8 @@ export class Stage {
   static async #build(end: (() => unknown)[], prepare?: Parameters<typeof Stage.set>[0]): Promise<Stage> {
     const data = await mkdtemp(join(tmpdir(), 'veilsight-e2e-'));
     end.unshift(() => rm(data, { recursive: true, force: true }));
-    const packs = prepare ? join(data, 'packs') : models();
-    await prepare?.(models(), packs);
+    const packs = prepare ? join(data, 'packs') : zooDir();
+    await prepare?.(zooDir(), packs);
     const relayPort = await freePort();
     const recorder = await Recorder.start(relayPort);
     end.unshift(() => recorder.close());
