@@ -33,10 +33,11 @@ async function withPairs(data: string, work: (pairs: Pair[], folder: string) => 
   }
 }
 
-async function hasDetector(t: TestContext): Promise<boolean> {
+/** The threshold of the shipped pack; without a detector the case is skipped. */
+async function shippedThreshold(t: TestContext): Promise<number | null> {
   const card = JSON.parse(await readFile(join(zooDir(), MODEL, 'card.json'), 'utf8'));
   if (!card.detector) t.skip(`the pack ${MODEL} has no detector`);
-  return Boolean(card.detector);
+  return card.detector?.threshold ?? null;
 }
 
 export function attackedCases(stage: () => Stage): void {
@@ -64,7 +65,7 @@ export function attackedCases(stage: () => Stage): void {
   }
 
   test('phantoms_and_their_attacked_copies_get_the_verdicts_of_the_native_pipeline', async (t) => {
-    if (!(await hasDetector(t))) return;
+    if ((await shippedThreshold(t)) === null) return;
     await withPairs('phantoms', (pairs, folder) =>
       stage().with(async (page) => {
         for (const { clean, attacked, clean_score, score, flagged } of pairs.slice(0, 2)) {
@@ -78,11 +79,12 @@ export function attackedCases(stage: () => Stage): void {
   test('a_real_image_is_answered_and_its_attacked_copy_is_flagged', async (t) => {
     const data = dataDir();
     if (!data) return t.skip('the shared data (br35h) is not here');
-    if (!(await hasDetector(t))) return;
+    const threshold = await shippedThreshold(t);
+    if (threshold === null) return;
     await withPairs(join(data, 'br35h'), (pairs, folder) =>
       stage().with(async (page) => {
-        const told = pairs.find(({ flagged }) => flagged);
-        assert.ok(told, `none of ${pairs.length} attacked images is flagged`);
+        const told = pairs.find(({ flagged, clean_score }) => flagged && clean_score < threshold);
+        assert.ok(told, `of ${pairs.length} images none is flagged because of the attack`);
         assert.ok(await verdictOf(page, folder, told.attacked, told.score));
         await assertLooks(page, 'attacked');
         await verdictOf(page, folder, told.clean, told.clean_score);

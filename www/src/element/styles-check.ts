@@ -208,6 +208,10 @@ export const checkStyles = css`
   .break {
     overflow-wrap: anywhere;
   }
+  .records {
+    max-height: 30rem;
+    overflow: auto;
+  }
   @container (max-width: 46rem) {
     .ledger.history tr {
       grid-template-columns: 1fr 1fr;
@@ -217,6 +221,9 @@ export const checkStyles = css`
       grid-column: 1 / -1;
       order: -1;
       font-weight: 600;
+    }
+    .history .purpose {
+      font-weight: 400;
     }
     .history td:not([data-name='Image'])::before {
       content: attr(data-name);

@@ -71,6 +71,7 @@ export function historyView({ records, trouble }: Logbook, asked: boolean, actio
 }
 
 const tableView = (records: ScanRecord[]): TemplateResult => html`
+  <div class="records" role="region" aria-label="Scans" tabindex="0">
   <table role="table" class="ledger history">
     <caption class="hidden">Scans, newest first</caption>
     <thead role="rowgroup">
@@ -78,4 +79,5 @@ const tableView = (records: ScanRecord[]): TemplateResult => html`
     </thead>
     <tbody role="rowgroup">${records.map(recordView)}</tbody>
   </table>
+  </div>
 `;
