@@ -142,6 +142,26 @@ test('another_image_and_another_model_drop_the_kept_token', async () => {
   }
 });
 
+test('a_check_that_ends_after_its_image_was_put_away_leaves_no_verdict_and_no_token', async () => {
+  let end: () => void = () => undefined;
+  const examine = async () => {
+    await new Promise<void>((done) => {
+      end = done;
+    });
+    return verdictOf(1);
+  };
+  const { controller, state, workers, book, verdicts } = setUp(() => finding(1, { examine }));
+  await controller.choose(chosen());
+  const scan = controller.scan();
+  await soon();
+  controller.clear();
+  end();
+  await scan;
+  await soon();
+  assert.deepEqual([state.phase, state.verdict, verdicts, book.kept.size], ['idle', null, [], 0]);
+  assert.deepEqual([called(workers, 'proceed'), called(workers, 'forget')], [0, 1]);
+});
+
 test('a_second_scan_asks_the_question_again', async () => {
   const { controller, state, records } = await scanned(() => finding(7));
   await controller.decide(true);

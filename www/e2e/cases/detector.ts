@@ -127,6 +127,7 @@ export function detectorCases(stage: () => Stage): void {
       await verdict(page).waitFor();
       assert.match(await judged(page, 'unchecked').innerText(), /Not checked for tampering/);
       assert.deepEqual([(await events(page)).verdicts, detectors()], [[], []]);
+      assert.equal(await page.locator('veilsight-scan :is([data-step="detector"], [data-step="detect"])').count(), 0);
       assert.deepEqual(await history(page), [['unchecked', 'send']]);
     }));
 

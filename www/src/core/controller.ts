@@ -210,6 +210,11 @@ export class Controller {
     const bytes = await this.#imageBytes();
     const verdict = await this.#worker.call('examine', { bytes }, this.#callOptions(signal, [bytes.buffer]));
     this.#heldIn = this.#worker.generation;
+    if (signal.aborted) {
+      // The check had ended before it heard of that: its token must not wait for another image.
+      this.#forget();
+      throw fault('cancelled');
+    }
     this.#set({ verdict });
   }
 
