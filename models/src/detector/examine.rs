@@ -4,6 +4,7 @@ use super::{DetectorCard, Evidence, Verdict, feature, verdict};
 use crate::{
     ModelError, TensorMap,
     mae::{self, CpuMae, CpuPatches, Mask},
+    vit::cpu::math::mean_square,
 };
 
 /// A detector, ready to run.
@@ -19,7 +20,7 @@ pub struct Examination {
     /// `[patches, patch_len]`
     targets: Vec<f32>,
     /// For each mask that was tried, the error of each patch that it hid.
-    errors: Vec<Option<Vec<f64>>>,
+    errors: Vec<Option<Vec<f32>>>,
 }
 
 impl Detector {
@@ -83,7 +84,7 @@ impl Detector {
         for (index, (mask, errors)) in self.masks.iter().zip(&examination.errors).enumerate() {
             let errors = errors.as_ref().ok_or_else(|| refuse(format!("pass {index} has not been made")))?;
             for (patch, error) in mask.masked.iter().zip(errors) {
-                sums[*patch].0 += error;
+                sums[*patch].0 += f64::from(*error);
                 sums[*patch].1 += 1;
             }
         }
@@ -109,11 +110,6 @@ impl Detector {
         let clean_share = verdict::share_above(&self.card.clean_quantiles, score);
         Ok(Verdict { score, features, map, clean_share })
     }
-}
-
-fn mean_square(drawn: &[f32], wanted: &[f32]) -> f64 {
-    let square = |(drawn, wanted): (&f32, &f32)| f64::from((drawn - wanted) * (drawn - wanted));
-    drawn.iter().zip(wanted).map(square).sum::<f64>() / wanted.len() as f64
 }
 
 fn refuse(reason: String) -> ModelError {

@@ -22,14 +22,19 @@ impl Filter {
 }
 
 fn mean3(plane: &[f32], size: usize) -> Vec<f32> {
-    let lines: Vec<f32> =
-        plane.chunks_exact(size).flat_map(|line| (0..size).map(|column| three(line, column, 1, size))).collect();
-    let columns = |row: usize| (0..size).map(move |column| (row, column));
-    (0..size).flat_map(columns).map(|(row, column)| three(&lines[column..], row, size, size) / 9.0).collect()
-}
-
-/// The sum of value `index` and its two neighbours among `count` values that are `stride` apart.
-fn three(values: &[f32], index: usize, stride: usize, count: usize) -> f32 {
-    let [before, after] = [index.saturating_sub(1), (index + 1).min(count - 1)];
-    values[before * stride] + values[index * stride] + values[after * stride]
+    let mut sums = vec![0.0; plane.len()];
+    for (line, sums) in plane.chunks_exact(size).zip(sums.chunks_exact_mut(size)) {
+        for (sum, three) in sums[1..size.max(2) - 1].iter_mut().zip(line.windows(3)) {
+            *sum = three[0] + three[1] + three[2];
+        }
+        sums[0] = line[0] + line[0] + line[1.min(size - 1)];
+        sums[size - 1] = line[size.max(2) - 2] + line[size - 1] + line[size - 1];
+    }
+    let mut means = Vec::with_capacity(plane.len());
+    let line = |row: usize| &sums[row * size..(row + 1) * size];
+    for row in 0..size {
+        let [above, here, below] = [line(row.saturating_sub(1)), line(row), line((row + 1).min(size - 1))];
+        means.extend(above.iter().zip(here).zip(below).map(|((above, here), below)| (above + here + below) / 9.0));
+    }
+    means
 }
