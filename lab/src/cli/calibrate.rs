@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     attack::network::Network as Victim,
     data::{self, Split},
-    detect::calibrate::{self, CalibrateRecord, Material, Network},
+    detect::calibrate::{self, Basis, CalibrateRecord, Goal, Material, Network},
     evasion::{
         arena::{Arena, Settings},
         cases::{self, Case},
@@ -41,6 +41,9 @@ pub struct Calibrate {
     /// Share of clean images that may be flagged.
     #[arg(long, default_value_t = 0.05)]
     rate: f64,
+    /// The clean images that the threshold is set on.
+    #[arg(long, value_enum, default_value = "val")]
+    basis: Basis,
     /// Filters to try for the copy: mean-3x3, mean-7x7.
     #[arg(long, value_delimiter = ',', value_parser = parse_filter, default_value = "mean-7x7")]
     filter: Vec<Filter>,
@@ -71,7 +74,8 @@ impl Calibrate {
         let folder = pack_folder(self.zoo.as_deref(), &self.model);
         let network = read_network(&self.mae)?;
         let material = self.material(&folder)?;
-        let tried = self.filter.iter().map(|filter| calibrate::calibrate(&folder, &network, &material, *filter, self.rate));
+        let goal = Goal { rate: self.rate, basis: self.basis };
+        let tried = self.filter.iter().map(|filter| calibrate::calibrate(&folder, &network, &material, *filter, goal));
         for record in tried.collect::<Result<Vec<_>>>()? {
             print(&record);
             if self.record {
@@ -109,6 +113,7 @@ impl Calibrate {
             fooled: attacked_val.iter().zip(&val).map(fooled).collect(),
             attack: self.attack.to_string(),
             data: data.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            train_groups: train.iter().map(|case| case.group.clone()).collect(),
             val_groups: val.iter().map(|case| case.group.clone()).collect(),
         })
     }
@@ -153,5 +158,8 @@ fn print(record: &CalibrateRecord) {
             candidate.val_tpr
         );
     }
-    println!("threshold {:.4}, flags {:.4} of clean validation images; {} bytes", record.threshold, record.val_fpr, record.bytes);
+    let CalibrateRecord { threshold, val_fpr, train_fpr, bytes, .. } = record;
+    println!(
+        "threshold {threshold:.4}, flags {val_fpr:.4} of the clean validation images and {train_fpr:.4} of the training ones; {bytes} bytes"
+    );
 }

@@ -41,8 +41,29 @@ pub struct Material {
     pub attack: String,
     /// Name of the data set.
     pub data: String,
+    /// Independent unit of each training image.
+    pub train_groups: Vec<String>,
     /// Independent unit of each validation image.
     pub val_groups: Vec<String>,
+}
+
+/// What a threshold is to reach.
+#[derive(Clone, Copy, Debug)]
+pub struct Goal {
+    /// Share of clean images that may be flagged.
+    pub rate: f64,
+    /// Which clean images.
+    pub basis: Basis,
+}
+
+/// The clean images that a threshold is set on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Basis {
+    /// Validation images: nothing was fitted on them but the choice of the score.
+    Val,
+    /// Training and validation images: the encoder knows the former, but a rate of 5 % needs more groups than a small validation split has.
+    TrainAndVal,
 }
 
 /// A trained masked autoencoder.
@@ -72,14 +93,20 @@ pub struct CalibrateRecord {
     pub chosen: usize,
     /// Threshold.
     pub threshold: f32,
+    /// The clean images that it was set on.
+    pub basis: Basis,
     /// Share of clean validation images that it flags, every group counted the same.
     pub val_fpr: f64,
+    /// Share of clean training images that it flags, every group counted the same.
+    pub train_fpr: f64,
     /// Bytes of the detector's file.
     pub bytes: usize,
 }
 
 /// Everything that was seen.
 struct Seen {
+    train: Vec<Look>,
+    train_groups: Vec<String>,
     clean_changes: Vec<Vec<f32>>,
     attacked_changes: Vec<Vec<f32>>,
     val: Vec<Look>,
@@ -91,11 +118,12 @@ struct Seen {
 /// Fits the detector of the pack in `folder` and writes it there.
 ///
 /// The score with the highest AUC on the validation split wins; of equals the first, which is the simplest. The threshold flags at most
-/// the share `rate` of the clean validation images, every group counted the same.
+/// the share that `goal` allows of its clean images, every group counted the same.
 ///
 /// # Errors
 /// Where the pack, the network and the images do not fit each other, or the folder cannot be written.
-pub fn calibrate(folder: &Path, network: &Network, material: &Material, filter: Filter, rate: f64) -> Result<CalibrateRecord> {
+pub fn calibrate(folder: &Path, network: &Network, material: &Material, filter: Filter, goal: Goal) -> Result<CalibrateRecord> {
+    let Goal { rate, basis } = goal;
     ensure!((0.0..0.5).contains(&rate), "a rate of false positives of {rate} is outside 0 to 0.5");
     let mut pack = RelayPack::load_dir(folder).with_context(|| format!("no usable model pack in {}", folder.display()))?;
     let encoder = CpuVit::load(&pack.card.encoder.architecture, TensorMap::from_safetensors(&pack.encoder_bytes)?)?;
@@ -107,6 +135,8 @@ pub fn calibrate(folder: &Path, network: &Network, material: &Material, filter: 
     let changes = |looks: &[Look]| looks.iter().map(Look::change).collect::<Vec<_>>();
     let seen = Seen {
         clean_changes: changes(&train),
+        train_groups: material.train_groups.clone(),
+        train,
         attacked_changes: changes(&eyes.look(&material.attacked_train)?),
         val: eyes.look(&material.val)?,
         attacked: eyes.look(&material.attacked_val)?,
@@ -117,7 +147,9 @@ pub fn calibrate(folder: &Path, network: &Network, material: &Material, filter: 
     let tried: Vec<Candidate> = tried.collect::<Result<_>>()?;
     let best = tried.iter().map(|c| c.val_auc).fold(0.0, f64::max);
     let chosen = tried.iter().position(|c| c.val_auc >= best).context("no score was tried")?;
-    let file = seen.finish(&mut card, network, &tried[chosen], rate)?;
+    let (file, directions) = seen.finish(&mut card, network, &tried[chosen], goal)?;
+    let flagged =
+        |looks, groups: &[String]| Scores::new(&scores_of(&card, &directions, looks), groups).share_over(card.threshold);
     let record = CalibrateRecord {
         model: pack.card.id.clone(),
         data: material.data.clone(),
@@ -126,7 +158,9 @@ pub fn calibrate(folder: &Path, network: &Network, material: &Material, filter: 
         candidates: tried,
         chosen,
         threshold: card.threshold,
-        val_fpr: card.roc.iter().find(|p| p.threshold == card.threshold).map_or(0.0, |p| p.false_positive_rate),
+        basis,
+        val_fpr: flagged(&seen.val, &seen.groups),
+        train_fpr: flagged(&seen.train, &seen.train_groups),
         bytes: file.len(),
     };
     pack.card.detector = Some(card);
@@ -183,8 +217,8 @@ impl Seen {
         })
     }
 
-    /// Fills the card for the chosen score, from the file as it is stored, and answers the file.
-    fn finish(&self, card: &mut DetectorCard, network: &Network, chosen: &Candidate, rate: f64) -> Result<Vec<u8>> {
+    /// Fills the card for the chosen score, from the file as it is stored, and answers the file and the directions in it.
+    fn finish(&self, card: &mut DetectorCard, network: &Network, chosen: &Candidate, goal: Goal) -> Result<(Vec<u8>, Vec<f32>)> {
         let mut weights = network.weights.clone();
         let directions = self.directions(chosen.directions)?;
         if !directions.is_empty() {
@@ -194,14 +228,20 @@ impl Seen {
         let file = weights.to_safetensors_int8()?;
         let stored = TensorMap::from_safetensors(&file)?.remove(DIRECTIONS).map_or_else(Vec::new, |tensor| tensor.data);
         standardise(card, &chosen.features, &stored, &self.val);
-        let clean = Scores::new(&scores_of(card, &stored, &self.val), &self.groups);
+        let mut scores = scores_of(card, &stored, &self.val);
+        let mut groups = self.groups.clone();
+        if goal.basis == Basis::TrainAndVal {
+            scores.extend(scores_of(card, &stored, &self.train));
+            groups.extend(self.train_groups.iter().cloned());
+        }
+        let clean = Scores::new(&scores, &groups);
         let attacked = Scores::new(&scores_of(card, &stored, &self.attacked), &self.groups);
-        card.threshold = clean.threshold(rate);
+        card.threshold = clean.threshold(goal.rate);
         card.clean_quantiles = (0..QUANTILES).map(|q| clean.quantile(q as f64 / (QUANTILES - 1) as f64)).collect();
         card.roc = curve(&clean, &attacked, card.threshold);
         card.sha256 = sha256_hex(&file);
         card.bytes = file.len() as u64;
-        Ok(file)
+        Ok((file, stored))
     }
 }
 
