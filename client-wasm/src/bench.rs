@@ -1,7 +1,7 @@
 //! What `lab bench` measures in the browser. Not part of the builds that are served: it hands out CLS tokens.
 
 use he::{GLWE_2048_TU17, SecretKey};
-use models::{CpuVit, TensorMap, VitConfig};
+use models::{CpuVit, Detector, DetectorCard, TensorMap, VitConfig};
 use wasm_bindgen::prelude::*;
 
 use crate::error::ClientError;
@@ -58,5 +58,35 @@ impl EncodeBench {
     /// An input of another length.
     pub fn encode(&self, input: &[f32]) -> Result<Vec<f32>, JsValue> {
         Ok(self.0.encode(input).map_err(ClientError::from)?)
+    }
+}
+
+/// A detector, outside any session.
+#[wasm_bindgen]
+pub struct DetectBench(Detector);
+
+#[wasm_bindgen]
+impl DetectBench {
+    /// Loads a detector from its part of the card (JSON) and its safetensors file.
+    ///
+    /// # Errors
+    /// A card or a file that do not fit.
+    #[wasm_bindgen(constructor)]
+    pub fn new(card: &str, weights: &[u8]) -> Result<DetectBench, JsValue> {
+        let card: DetectorCard = serde_json::from_str(card).map_err(ClientError::internal)?;
+        let weights = TensorMap::from_safetensors(weights).map_err(ClientError::from)?;
+        Ok(Self(Detector::load(&card, weights).map_err(ClientError::from)?))
+    }
+
+    /// All passes over a normalised image `[C, H, W]`; answers the copy, which the encoder has to encode too.
+    ///
+    /// # Errors
+    /// An input of another length.
+    pub fn examine(&self, input: &[f32]) -> Result<Vec<f32>, JsValue> {
+        let mut examination = self.0.start(input).map_err(ClientError::from)?;
+        for index in 0..self.0.passes() {
+            self.0.pass(&mut examination, index).map_err(ClientError::from)?;
+        }
+        Ok(self.0.copy(input))
     }
 }

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 use web_sys::AbortSignal;
 use wire::{InferAnswer, InferRequest, SessionKey};
+use zeroize::Zeroizing;
 
 use crate::backend::Backend;
+use crate::detector::{Guard, Verdict};
 use crate::encoder::Encoder;
 use crate::error::ClientError;
 use crate::events::{Clock, Events, Step};
@@ -36,6 +38,7 @@ struct Class<'a> {
 #[derive(Serialize, Default)]
 struct Timings {
     decode: f64,
+    detect: f64,
     encode: f64,
     seal: f64,
     relay: f64,
@@ -55,13 +58,21 @@ struct Scan<'a> {
     budget_left: Option<u32>,
 }
 
-/// Encoder, keys and session: one for each worker.
+/// A token that waits for the decision whether it is sent. It is overwritten when it is dropped.
+struct Held {
+    token: Zeroizing<Vec<i16>>,
+    timings: Timings,
+}
+
+/// Encoder, detector, keys and session: one for each worker.
 #[wasm_bindgen]
 pub struct Client {
     http: Http,
     card: ModelCard,
     card_sha256: String,
     backend: Backend,
+    guard: Option<Guard>,
+    held: Option<Held>,
     secret_key: SecretKey,
     session_key: SessionKey,
     session: [u8; 16],
@@ -108,15 +119,32 @@ impl Client {
         Ok(preview.into())
     }
 
-    /// Encodes a picture, seals its CLS token, has the relay classify it, and opens the answer.
+    /// Encodes a picture, keeps its CLS token, and answers the detector's verdict; null where the model has no detector.
+    ///
+    /// Nothing of the picture leaves the device. A token that was kept before is overwritten.
+    ///
+    /// # Errors
+    /// A `ClientError` object `{code, message, action}`.
+    pub async fn examine(&mut self, bytes: Vec<u8>, on_event: Function, signal: AbortSignal) -> Result<JsValue, JsValue> {
+        self.held = None;
+        let verdict = self.look(&bytes, &Events::new(on_event), &signal).await?;
+        Ok(to_js(&verdict)?)
+    }
+
+    /// Seals the kept CLS token, has the relay classify it, and opens the answer. The token serves once.
     ///
     /// # Errors
     /// A `ClientError` object `{code, message, action}`; nothing has left the device but what the ledger shows.
-    pub async fn scan(&mut self, bytes: Vec<u8>, on_event: Function, signal: AbortSignal) -> Result<JsValue, JsValue> {
+    pub async fn proceed(&mut self, on_event: Function, signal: AbortSignal) -> Result<JsValue, JsValue> {
+        let held = self.held.take().ok_or_else(|| ClientError::internal("there is no token to send"))?;
         let events = Events::new(on_event);
         self.http.set_events(events.clone());
-        let scan = self.run(&bytes, &events, &signal).await?;
-        Ok(scan)
+        Ok(self.ask(held, &events, &signal).await?)
+    }
+
+    /// Overwrites the kept CLS token, if there is one.
+    pub fn forget(&mut self) {
+        self.held = None;
     }
 }
 
@@ -134,7 +162,8 @@ async fn open(options: JsValue, events: Events, signal: &AbortSignal) -> Result<
         serde_wasm_bindgen::from_value(options).map_err(|_| ClientError::internal("the options are not {relay, model}"))?;
     let http = Http::new(&options.relay, events.clone());
 
-    let Encoder { card, card_sha256, backend } = Encoder::load(&http, &events, &options.model, signal).await?;
+    let Encoder { card, card_sha256, model, backend } = Encoder::load(&http, &events, &options.model, signal).await?;
+    let guard = Guard::load(&http, &events, &model, &card, signal).await?;
     pause::turn(signal).await?;
 
     let clock = Clock::start(&events, Step::Key);
@@ -148,11 +177,11 @@ async fn open(options: JsValue, events: Events, signal: &AbortSignal) -> Result<
     clock.stop();
 
     let encoder = card.encoder_tag();
-    Ok(Client { http, card, card_sha256, backend, secret_key, session_key, session, encoder })
+    Ok(Client { http, card, card_sha256, backend, guard, held: None, secret_key, session_key, session, encoder })
 }
 
 impl Client {
-    async fn run(&mut self, bytes: &[u8], events: &Events, signal: &AbortSignal) -> Result<JsValue, ClientError> {
+    async fn look(&mut self, bytes: &[u8], events: &Events, signal: &AbortSignal) -> Result<Option<Verdict>, ClientError> {
         let mut timings = Timings::default();
 
         let clock = Clock::start(events, Step::Decode);
@@ -160,12 +189,28 @@ impl Client {
         timings.decode = clock.stop();
         pause::turn(signal).await?;
 
+        let glance = match &self.guard {
+            Some(guard) => Some(guard.look(&input, &self.backend, events, signal).await?),
+            None => None,
+        };
+        timings.detect = glance.as_ref().map_or(0.0, |glance| glance.ms);
+
         let clock = Clock::start(events, Step::Encode);
         let cls = self.backend.encode(&input, signal, |share| events.progress(Step::Encode, share, 1.0)).await?;
         timings.encode = clock.stop();
 
+        let verdict = match (&self.guard, glance) {
+            (Some(guard), Some(glance)) => Some(guard.judge(&glance, &cls)?),
+            _ => None,
+        };
+        self.held = Some(Held { token: Zeroizing::new(self.card.cls.quantiser.quantise(&cls)), timings });
+        Ok(verdict)
+    }
+
+    async fn ask(&mut self, held: Held, events: &Events, signal: &AbortSignal) -> Result<JsValue, ClientError> {
+        let Held { token, mut timings } = held;
         let clock = Clock::start(events, Step::Seal);
-        let token = self.secret_key.make_sealed_token(&self.card.cls.quantiser.quantise(&cls))?.to_bytes();
+        let token = self.secret_key.make_sealed_token(&token)?.to_bytes();
         timings.seal = clock.stop();
 
         let clock = Clock::start(events, Step::Send);

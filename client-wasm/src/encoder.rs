@@ -7,7 +7,7 @@ use crate::backend::Backend;
 use crate::error::ClientError;
 use crate::events::{Clock, Events, Step};
 use crate::http::Http;
-use crate::relay::{self, NamedCard};
+use crate::relay::{self, Model, NamedCard};
 
 /// A model's card and its encoder.
 pub struct Encoder {
@@ -15,6 +15,8 @@ pub struct Encoder {
     pub card: ModelCard,
     /// The card's SHA-256, by which the relay's answers name it.
     pub card_sha256: String,
+    /// Where the relay keeps the model's files.
+    pub model: Model,
     /// The encoder that the card names.
     pub backend: Backend,
 }
@@ -38,7 +40,7 @@ impl Encoder {
         let (card, weights) = pack.into_weights()?;
         let backend = Backend::load(&card.encoder.architecture, weights).await?;
         clock.stop();
-        Ok(Self { card, card_sha256, backend })
+        Ok(Self { card, card_sha256, model, backend })
     }
 
     /// The quantised CLS token `[dim]` of a PNG or JPEG file.

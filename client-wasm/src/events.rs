@@ -14,12 +14,16 @@ pub enum Step {
     Card,
     /// Fetching, checking and loading the encoder.
     Encoder,
+    /// Fetching, checking and loading the detector, where the model has one.
+    Detector,
     /// Making the key pair.
     Key,
     /// Sending the public key.
     Session,
     /// Reading the picture.
     Decode,
+    /// Looking for signs of tampering: the passes of the detector and the encoding of the copy.
+    Detect,
     /// Encoding it into the CLS token.
     Encode,
     /// Sealing the CLS token.

@@ -1,7 +1,8 @@
 //! The browser's side of Veilsight: a thin `wasm-bindgen` shell over `models`, `he` and `wire`, run in a Web Worker.
 //!
 //! A [`Client`] holds the encoder and the key pair of one session. The secret key, the pixels and the CLS token stay
-//! inside this module's memory: no export returns them, and no request carries them. What leaves is a public key, a
+//! inside this module's memory: no export returns them, and no request carries them. Between the check of an image and the decision
+//! whether it is sent, its token waits here too. What leaves is a public key, a
 //! sealed token, and the requests for public files; every one of them is reported as an event for the page's ledger.
 //!
 //! A [`Site`] holds a hospital's part in a federation: its identity, its token, its statistics and its hold-out. Of these, only an
@@ -15,6 +16,7 @@ mod backend;
 mod bench;
 mod cache;
 mod client;
+mod detector;
 mod encoder;
 mod error;
 mod events;

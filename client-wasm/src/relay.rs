@@ -1,8 +1,9 @@
 //! The relay's HTTP interface, as the client uses it.
 
 use models::card::MAX_ENCODER_BYTES;
-use models::pack::sha256_hex;
-use models::{ModelCard, PublicPack};
+use models::detector::MAX_DETECTOR_BYTES;
+use models::pack::{sha256_hex, verify_detector};
+use models::{DetectorCard, ModelCard, ModelError, PublicPack};
 use serde::Deserialize;
 use web_sys::AbortSignal;
 use wire::{InferAnswer, InferRequest, MEDIA_TYPE, SessionKey};
@@ -26,12 +27,14 @@ struct Models {
 pub struct Model {
     id: String,
     card: String,
-    encoder: EncoderFile,
+    encoder: PublicFile,
+    /// Absent where the model has none.
+    detector: Option<PublicFile>,
     parameters: String,
 }
 
 #[derive(Deserialize)]
-struct EncoderFile {
+struct PublicFile {
     url: String,
 }
 
@@ -142,22 +145,57 @@ pub async fn fetch_pack(
     card: ModelCard,
     signal: &AbortSignal,
 ) -> Result<PublicPack, ClientError> {
-    let address = http.url(&model.encoder.url);
     let ask =
         || Ask { limit: MAX_ENCODER_BYTES as usize, ..get(&model.encoder.url, "fetch the encoder", "encoder weights (public)") };
+    let total = card.encoder.bytes as f64;
+    let progress = |bytes| events.progress(Step::Encoder, bytes as f64, total);
+    let check = |bytes| PublicPack::from_card(card.clone(), bytes);
+    fetch_file(http, ask, signal, progress, check, PublicPack::encoder_bytes).await
+}
+
+/// Fetches the file of the detector that a card names, as [`fetch_pack`] fetches the encoder's.
+///
+/// # Errors
+/// As [`fetch_pack`]; `wrong-version` where the relay does not list the file.
+pub async fn fetch_detector(
+    http: &Http,
+    events: &Events,
+    model: &Model,
+    card: &ModelCard,
+    detector: &DetectorCard,
+    signal: &AbortSignal,
+) -> Result<Vec<u8>, ClientError> {
+    let file = model.detector.as_ref();
+    let file =
+        file.ok_or_else(|| ClientError::wrong_version("the model's card names a detector that the relay does not offer"))?;
+    let ask = || Ask { limit: MAX_DETECTOR_BYTES as usize, ..get(&file.url, "fetch the detector", "detector weights (public)") };
+    let total = detector.bytes as f64;
+    let progress = |bytes| events.progress(Step::Detector, bytes as f64, total);
+    let check = |bytes: Vec<u8>| verify_detector(card, &bytes).map(|()| bytes);
+    fetch_file(http, ask, signal, progress, check, Vec::as_slice).await
+}
+
+/// Fetches a public file, from the browser's cache where it is there; `check` makes of its bytes what is wanted, or refuses them.
+async fn fetch_file<'a, T>(
+    http: &Http,
+    ask: impl Fn() -> Ask<'a>,
+    signal: &AbortSignal,
+    progress: impl Fn(usize),
+    check: impl Fn(Vec<u8>) -> Result<T, ModelError>,
+    bytes_of: impl Fn(&T) -> &[u8],
+) -> Result<T, ClientError> {
+    let address = http.url(ask().path);
     if let Some(bytes) = cache::get(&address).await {
         http.note_cached(&ask(), &bytes);
-        match PublicPack::from_card(card.clone(), bytes) {
-            Ok(pack) => return Ok(pack),
+        match check(bytes) {
+            Ok(file) => return Ok(file),
             // A damaged cache entry is no reason to fail: the relay still has the file.
             Err(_) => cache::remove(&address).await,
         }
     }
-    let total = card.encoder.bytes as f64;
-    let answer = http.ask(ask(), signal, |bytes| events.progress(Step::Encoder, bytes as f64, total)).await?;
-    let pack = PublicPack::from_card(card, accept(answer)?)?;
-    cache::put(&address, pack.encoder_bytes()).await;
-    Ok(pack)
+    let file = check(accept(http.ask(ask(), signal, progress).await?)?)?;
+    cache::put(&address, bytes_of(&file)).await;
+    Ok(file)
 }
 
 /// Registers a public key; answers the session.

@@ -4,6 +4,9 @@ const architecture = await (await fetch("/case/architecture.json")).text();
 const config = JSON.parse(architecture);
 const input = Float32Array.from({ length: config.in_channels * config.image_size ** 2 }, (_, index) => Math.sin(index * 0.37));
 
+// Only shipped packs have one.
+const detector = await fetch("/case/detector.json").then((response) => (response.ok ? response.text() : null));
+
 const engines = {
   async ours() {
     const client = await import("/ours/client_wasm.js");
@@ -21,6 +24,15 @@ const engines = {
   },
 };
 
+/** Our encoder, and the check for tampering around it: all passes of the detector, and the encoding of the copy. */
+async function guarded() {
+  const { encode } = await engines.ours();
+  const client = await import("/ours/client_wasm.js");
+  const guard = new client.DetectBench(detector, await bytes("/case/detector.safetensors"));
+  const encoder = new client.EncodeBench(architecture, await bytes("/case/weights.safetensors"));
+  return { encode, check: { encode: async () => encoder.encode(guard.examine(input)) } };
+}
+
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
 async function timed(encoder) {
@@ -34,6 +46,21 @@ window.encodeTwice = async (name) => {
   const encoder = await engines[name]();
   await encoder.encode();
   await encoder.encode();
+};
+
+/** Median of the check, and of the check over the encoding that it comes before; nothing without a detector. */
+window.compareDetector = async (runs) => {
+  if (!detector) return {};
+  const { encode, check } = await guarded();
+  const [times, ratios] = [[], []];
+  for (let run = -2; run < runs; run++) {
+    const [encoding] = await timed({ encode });
+    const [checking] = await timed(check);
+    if (run < 0) continue;
+    times.push(checking);
+    ratios.push(checking / encoding);
+  }
+  return { detector_ms: median(times), detector_ratio: median(ratios) };
 };
 
 /** Medians of both engines, run in turn, and how far their CLS tokens are apart. */

@@ -1,5 +1,6 @@
 // One encoder in headless Chromium: our CPU engine and onnxruntime-web, one thread each, in turn, in the same page.
-// Usage: node encode.mjs RUNS FOLDER_OF_OUR_BUILD CASE_FOLDER CHROMIUM ; CASE_FOLDER holds architecture.json, weights.safetensors, model.onnx.
+// Usage: node encode.mjs RUNS FOLDER_OF_OUR_BUILD CASE_FOLDER CHROMIUM ; CASE_FOLDER holds architecture.json, weights.safetensors, model.onnx,
+// and for a model with a detector detector.json and detector.safetensors.
 // Prints one JSON object.
 import { createReadStream, readFileSync } from "node:fs";
 import { mkdtemp, rm, stat } from "node:fs/promises";
@@ -75,6 +76,7 @@ try {
   const browser = await launch();
   const page = await open(browser);
   Object.assign(result, await page.evaluate((runs) => window.compare(runs), Number(runs)));
+  Object.assign(result, await page.evaluate((runs) => window.compareDetector(runs), Number(runs)));
   result.browser = browser.browser()?.version() ?? "";
   result.onnxruntime_web = JSON.parse(readFileSync(path.join(here, "node_modules/onnxruntime-web/package.json"), "utf8")).version;
   await browser.close();

@@ -1,4 +1,4 @@
-//! A tiny training run on phantoms: it learns, it resumes to the same bits, it refuses other settings.
+//! Tiny training runs on phantoms: they learn, they resume to the same bits, they refuse other settings.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -8,13 +8,22 @@ use lab::{
     data::Split,
     train::{
         TrainConfig,
+        adversarial::Adversarial,
         loss::DistilWeights,
+        mae::{
+            self, MaeLayout, MaeTrainConfig,
+            run::{MaeInputs, MaeSummary},
+        },
         params::Layout,
         run::{Folder, Inputs, Summary, run},
         step::Teacher,
     },
 };
-use models::{VitConfig, phantom};
+use models::{
+    TensorMap, VitConfig,
+    mae::{CpuMae, MaeConfig},
+    phantom,
+};
 
 fn train(config: TrainConfig, folder: &Folder, resume: bool, stop_after: Option<u32>, teacher: Option<Teacher>) -> Summary {
     let weights = Layout::new(&config.encoder, 2).random(config.seed);
@@ -33,6 +42,13 @@ fn the_loss_falls_on_phantoms() {
     assert!(summary.progress.best.unwrap().0 >= 0.5 && folder.best().is_file() && folder.summary().is_file());
 }
 
+/// The vectors of a run's last checkpoint, as bytes.
+fn vectors(folder: &Folder) -> [Vec<u8>; 4] {
+    let bytes = std::fs::read(folder.last()).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    ["weights", "ema", "first", "second"].map(|name| file.tensor(name).unwrap().data().to_vec())
+}
+
 #[test]
 fn a_resumed_run_ends_with_the_same_bits() {
     let (whole, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -42,11 +58,6 @@ fn a_resumed_run_ends_with_the_same_bits() {
     assert_eq!(half.progress.epoch, 2);
     let summary = train(config(), &broken, true, None, None);
     assert_eq!((summary.progress.epoch, summary.epochs.len()), (4, 4));
-    let vectors = |folder: &Folder| {
-        let bytes = std::fs::read(folder.last()).unwrap();
-        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-        ["weights", "ema", "first", "second"].map(|name| file.tensor(name).unwrap().data().to_vec())
-    };
     assert!(vectors(&whole) == vectors(&broken), "the resumed run went another way");
 }
 
@@ -82,6 +93,65 @@ fn a_shallower_student_comes_closer_to_its_teacher() {
     let summary = train(student, &Folder::make(folder.path()).unwrap(), false, None, Some(teacher()));
     let (first, last) = (summary.epochs[0].loss, summary.epochs[5].loss);
     assert!(last < 0.7 * first, "{first} {last}");
+}
+
+#[test]
+fn training_on_attacked_images_is_logged_and_resumes() {
+    let adversarial = Some(Adversarial { eps: 0.02, steps: 2, share: 0.5 });
+    let settings = || TrainConfig { adversarial: adversarial.clone(), epochs: 2, ..config() };
+    let (whole, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (whole, broken) = (Folder::make(whole.path()).unwrap(), Folder::make(broken.path()).unwrap());
+    let summary = train(settings(), &whole, false, None, None);
+    let robust: Vec<f64> = summary.epochs.iter().map(|e| e.val_robust.unwrap()).collect();
+    assert!(robust.iter().all(|share| (0.0..=1.0).contains(share)), "{robust:?}");
+    train(settings(), &broken, false, Some(1), None);
+    train(settings(), &broken, true, None, None);
+    assert!(vectors(&whole) == vectors(&broken), "the resumed run went another way");
+    // Settings without it are written as they were before there was any.
+    assert!(!serde_json::to_string(&config()).unwrap().contains("adversarial"));
+}
+
+/// Settings of an autoencoder for phantoms.
+fn mae_config() -> MaeTrainConfig {
+    let TrainConfig { encoder, preprocess, augment, optim, .. } = config();
+    MaeTrainConfig {
+        architecture: MaeConfig { encoder, decoder_dim: 32, decoder_depth: 1, decoder_heads: 2, decoder_mlp_dim: 64 },
+        preprocess,
+        seed: 3,
+        epochs: 6,
+        batch: 8,
+        lanes: 2,
+        masked: 0.75,
+        quiet: 4e-3,
+        optim,
+        augment,
+    }
+}
+
+fn train_mae(folder: &Folder, resume: bool, stop_after: Option<u32>) -> MaeSummary {
+    let config = mae_config();
+    let inputs = MaeInputs {
+        train: images(0..64).pixels,
+        val: images(100..116).pixels,
+        weights: MaeLayout::new(&config.architecture).random(config.seed),
+        start: "random".into(),
+        command: "test".into(),
+    };
+    mae::run::run(config, inputs, folder, resume, stop_after).unwrap()
+}
+
+#[test]
+fn an_autoencoder_learns_to_draw_and_resumes_to_the_same_bits() {
+    let (whole, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (whole, broken) = (Folder::make(whole.path()).unwrap(), Folder::make(broken.path()).unwrap());
+    let summary = train_mae(&whole, false, None);
+    let (first, last) = (&summary.epochs[0], &summary.epochs[5]);
+    assert!(last.loss < 0.95 * first.loss && last.val_loss < first.val_loss, "{first:?} {last:?}");
+    train_mae(&broken, false, Some(3));
+    train_mae(&broken, true, None);
+    assert!(vectors(&whole) == vectors(&broken), "the resumed run went another way");
+    let best = TensorMap::from_safetensors(&std::fs::read(whole.best()).unwrap()).unwrap();
+    CpuMae::load(&mae_config().architecture, best).unwrap();
 }
 
 /// A data folder of two images, one of them without a group.

@@ -1,6 +1,6 @@
 //! Images to CLS tokens and verdicts: preprocessing, Vision Transformers, detectors, weights, heads and model packs.
 //!
-//! Everything but `vit::module` works without burn (`default-features = false`), natively and in WebAssembly.
+//! Everything but `vit::module` and `mae::module` works without burn (`default-features = false`), natively and in WebAssembly.
 #![deny(missing_docs)]
 
 pub mod card;

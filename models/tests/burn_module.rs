@@ -8,7 +8,7 @@ use std::{
 };
 
 use burn::tensor::{Device, Tensor, TensorData};
-use models::{CpuVit, ModelError, TensorMap, VitConfig, vit::module::Vit};
+use models::{CpuMae, CpuVit, MaeConfig, Mask, ModelError, TensorMap, VitConfig, vit::module::Vit};
 
 fn golden(name: &str, part: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("goldens/encoders/{name}{part}"));
@@ -47,6 +47,26 @@ fn a_batch_gives_the_cls_tokens_of_the_python_packages_and_of_the_cpu_engine() {
         let engine = CpuVit::load(&config, weights).unwrap();
         let theirs: Vec<f32> = images.chunks(config.input_len()).flat_map(|i| engine.encode(i).unwrap()).collect();
         assert!(worst(&ours, &theirs) <= 1e-4, "{name}: {}", worst(&ours, &theirs));
+    }
+}
+
+#[test]
+fn the_masked_autoencoder_draws_what_the_cpu_engine_draws() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("goldens/mae");
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    let config: MaeConfig = serde_json::from_slice(&read("hf_mae.json")).unwrap();
+    let weights = TensorMap::from_safetensors(&read("hf_mae.safetensors")).unwrap();
+    let expected = TensorMap::from_safetensors(&read("hf_mae.expected.safetensors")).unwrap();
+    let images = &expected.find("images").unwrap().data;
+    let device = Device::flex();
+    let module = config.init(&device).load(&weights, &device).unwrap();
+    let engine = CpuMae::load(&config, weights).unwrap();
+    for mask in Mask::complementary(3, 4, config.patches()) {
+        let batch = Tensor::<4>::from_data(TensorData::new(images.clone(), [2, 3, 16, 16]), &device);
+        let theirs: Vec<f32> = module.forward(batch, &mask).into_data().try_to_vec().unwrap();
+        let ours = images.chunks(config.encoder.input_len()).flat_map(|image| engine.reconstruct(image, &mask).unwrap());
+        let distance = worst(&ours.collect::<Vec<_>>(), &theirs);
+        assert!(distance <= 1e-4, "{distance}");
     }
 }
 

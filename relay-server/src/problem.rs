@@ -60,6 +60,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown-model", "Unknown model", detail)
     }
 
+    pub(crate) fn no_detector() -> Self {
+        let detail = "This model comes without a detector; encode the image without one, as the model card says.";
+        Self::new(StatusCode::NOT_FOUND, "no-detector", "No detector", detail)
+    }
+
     pub(crate) fn unknown_session() -> Self {
         let detail = "The session has ended or the relay was restarted; make a new one with POST /v1/sessions.";
         Self::new(StatusCode::NOT_FOUND, "unknown-session", "Unknown session", detail)

@@ -5,23 +5,29 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::body::Bytes;
+use models::card::HEAD_FILE;
 use models::pack::sha256_hex;
-use models::{ModelCard, QuantisedHead, RelayPack};
+use models::{DetectorCard, ModelCard, QuantisedHead, RelayPack};
 
 use crate::answer::{Head, PARAMETERS};
 use crate::error::RelayError;
 use crate::store::{Store, StoredHead};
-
-/// The relay's own part of a pack, which no address gives out.
-const HEAD_FILE: &str = "head.safetensors";
 
 /// A loaded pack: the public part as bytes, and the head that answers now.
 pub(crate) struct Model {
     /// The card of the pack, which belongs to its own head.
     pub(crate) shipped: ModelCard,
     pub(crate) encoder_bytes: Bytes,
+    /// Nothing where the pack has no detector.
+    detector_bytes: Option<Bytes>,
     first: Arc<Served>,
     active: RwLock<Arc<Served>>,
+}
+
+/// What makes a file's address change with its content: the first 16 digits of its SHA-256.
+pub(crate) fn file_version(sha256: &str) -> &str {
+    // A card is checked to hold 64 digits.
+    sha256.get(..16).unwrap_or_default()
 }
 
 /// A head with the card that calibrates it. A request takes both from one of these, so they always belong together.
@@ -45,12 +51,26 @@ impl Served {
     /// # Errors
     /// A sentence where it is damaged or belongs to another encoder than the pack's.
     pub(crate) fn restore(model: &Model, stored: &StoredHead) -> Result<Self, String> {
-        let card = ModelCard::from_json(stored.card.as_bytes()).map_err(|error| error.to_string())?;
+        let (card, card_bytes) = Self::restore_card(model, stored)?;
+        let head = QuantisedHead::from_safetensors(&stored.head).map_err(|error| error.to_string())?;
+        Self::derive(stored.version, card, card_bytes, &head)
+    }
+
+    /// The card of a head that a round made, with the detector that the pack has now: the one that the relay serves.
+    ///
+    /// # Errors
+    /// A sentence where it is damaged or belongs to another encoder than the pack's.
+    pub(crate) fn restore_card(model: &Model, stored: &StoredHead) -> Result<(ModelCard, Vec<u8>), String> {
+        let mut card = ModelCard::from_json(stored.card.as_bytes()).map_err(|error| error.to_string())?;
         if card.encoder.sha256 != model.shipped.encoder.sha256 {
             return Err("it was learned with another encoder than the pack's".to_owned());
         }
-        let head = QuantisedHead::from_safetensors(&stored.head).map_err(|error| error.to_string())?;
-        Self::derive(stored.version, card, stored.card.clone().into_bytes(), &head)
+        if card.detector == model.shipped.detector {
+            return Ok((card, stored.card.clone().into_bytes()));
+        }
+        card.detector.clone_from(&model.shipped.detector);
+        let text = card.to_json().map_err(|error| error.to_string())?;
+        Ok((card, text.into_bytes()))
     }
 }
 
@@ -64,17 +84,22 @@ impl Model {
             return Err(format!("its card asks for {}; this relay has {}", pack.card.he_parameters, PARAMETERS.name()));
         }
         let first = Arc::new(Served::derive(0, pack.card.clone(), pack.card_bytes, &pack.head)?);
-        Ok(Self { shipped: pack.card, encoder_bytes: pack.encoder_bytes.into(), active: RwLock::new(Arc::clone(&first)), first })
+        Ok(Self {
+            shipped: pack.card,
+            encoder_bytes: pack.encoder_bytes.into(),
+            detector_bytes: pack.detector_bytes.map(Bytes::from),
+            active: RwLock::new(Arc::clone(&first)),
+            first,
+        })
     }
 
     pub(crate) fn id(&self) -> &str {
         &self.shipped.id
     }
 
-    /// What makes the encoder's address change with its content.
-    pub(crate) fn encoder_version(&self) -> &str {
-        // The card was checked to hold 64 digits.
-        self.shipped.encoder.sha256.get(..16).unwrap_or_default()
+    /// The detector's card and file, where the pack has one.
+    pub(crate) fn detector(&self) -> Option<(&DetectorCard, &Bytes)> {
+        self.shipped.detector.as_ref().zip(self.detector_bytes.as_ref())
     }
 
     /// The head that the pack ships.

@@ -1,71 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Answer, ModelCard } from '../src/core/client-types.ts';
-import { Controller, type Surroundings } from '../src/core/controller.ts';
 import { fault } from '../src/core/fault.ts';
-import type { StartOptions } from '../src/core/protocol.ts';
-import { LIMITS } from '../src/core/remote.ts';
 import type { Handlers } from '../src/worker/serve.ts';
-import { FakeWorker, handlers, soon } from './support/fake-worker.ts';
-import { tinyPng } from './support/pictures.ts';
-
-const card = { id: 'm', title: 'M', version: '1', task: 't', classes: [] } satisfies ModelCard;
-const answer: Answer = {
-  model: 'm',
-  version: '1',
-  classes: [{ id: 'yes', label: 'Yes', probability: 1, logit: 3 }],
-  top: 0,
-  backend: 'cpu',
-  timings: { decode: 1, encode: 1, seal: 1, relay: 1, open: 1 },
-  sealed_bytes: 4000,
-  answer_bytes: 200,
-  budget_left: null,
-};
-
-/** A controller whose workers live in this thread; `life` says how the n-th worker behaves. */
-function setUp(life: (n: number) => Partial<Handlers>, around: Partial<Surroundings> = {}) {
-  const workers: FakeWorker[] = [];
-  const starts: StartOptions[] = [];
-  const faults: string[] = [];
-  const spawn = async () => {
-    const usual: Partial<Handlers> = {
-      start: async (options) => {
-        starts.push(options as StartOptions);
-        return { build: 'cpu', why: '' };
-      },
-      open: async () => ({ card, backend: 'cpu', why: 'CPU.' }),
-      preview: async () => ({ width: 1, height: 1, rgba: new Uint8Array(4) }),
-      scan: async () => answer,
-    };
-    const worker = new FakeWorker(handlers({ ...usual, ...life(workers.length) }));
-    workers.push(worker);
-    return worker;
-  };
-  const controller = new Controller(
-    {
-      relay: 'http://relay.test',
-      model: 'm',
-      wish: 'auto',
-      assets: 'http://relay.test/',
-      pageOrigin: 'http://relay.test',
-      spawn,
-      isOnline: () => true,
-      relayAnswersAtAll: async () => false,
-      isCode: () => false,
-      limits: { ...LIMITS, cancelMs: 20 },
-      ...around,
-    },
-    {
-      onChange: () => undefined,
-      onProgress: () => undefined,
-      onAnswer: () => undefined,
-      onFault: (f) => faults.push(f.code),
-    },
-  );
-  return { controller, workers, starts, faults, state: controller.state };
-}
-
-const chosen = () => ({ blob: new Blob([tinyPng()]), name: 'a.png', phantom: false });
+import { answer, card, chosen, setUp } from './support/controller.ts';
+import { soon } from './support/fake-worker.ts';
 
 test('a_chosen_file_is_shown_and_then_answered', async () => {
   const { controller, state } = setUp(() => ({}));
@@ -99,7 +37,7 @@ test('the_model_is_opened_once_for_many_scans', async () => {
 test('an_error_keeps_the_image_and_retry_finishes_the_scan', async () => {
   let tries = 0;
   const { controller, state } = setUp(() => ({
-    scan: () => (tries++ === 0 ? Promise.reject(fault('busy')) : Promise.resolve(answer)),
+    proceed: () => (tries++ === 0 ? Promise.reject(fault('busy')) : Promise.resolve(answer)),
   }));
   await controller.choose(chosen());
   await controller.scan();
@@ -109,7 +47,7 @@ test('an_error_keeps_the_image_and_retry_finishes_the_scan', async () => {
 });
 
 test('a_crash_in_a_scan_restarts_the_worker_and_retry_opens_the_model_again', async () => {
-  const { controller, state, workers } = setUp((n) => (n === 0 ? { scan: () => new Promise(() => undefined) } : {}));
+  const { controller, state, workers } = setUp((n) => (n === 0 ? { proceed: () => new Promise(() => undefined) } : {}));
   await controller.choose(chosen());
   const scan = controller.scan();
   await soon();
@@ -136,7 +74,7 @@ test('a_crash_between_scans_is_told_and_mended', async () => {
 test('a_gpu_build_that_dies_in_a_scan_is_left_for_the_cpu', async () => {
   const gpu: Partial<Handlers> = {
     open: async () => ({ card, backend: 'webgpu', why: 'WebGPU.' }),
-    scan: () => new Promise(() => undefined),
+    proceed: () => new Promise(() => undefined),
   };
   const { controller, state, workers, starts } = setUp((n) => (n === 0 ? gpu : {}));
   await controller.choose(chosen());
@@ -150,7 +88,7 @@ test('a_gpu_build_that_dies_in_a_scan_is_left_for_the_cpu', async () => {
 });
 
 test('a_cancelled_scan_keeps_the_image', async () => {
-  const { controller, state, faults } = setUp((n) => (n === 0 ? { scan: () => new Promise(() => undefined) } : {}));
+  const { controller, state, faults } = setUp((n) => (n === 0 ? { proceed: () => new Promise(() => undefined) } : {}));
   await controller.choose(chosen());
   const scan = controller.scan();
   await soon();

@@ -38,6 +38,31 @@ function engineWith(gpuOpen: () => Promise<Client>, fetchGpu = async () => new R
   return { engine, fetched, events, context };
 }
 
+test('a_token_is_kept_by_the_client_between_the_check_and_the_request', async () => {
+  const calls: string[] = [];
+  const kept = {
+    ...client('cpu'),
+    examine: async () => {
+      calls.push('examine');
+      return null;
+    },
+    proceed: async () => {
+      calls.push('proceed');
+      return {};
+    },
+    forget: () => calls.push('forget'),
+  } as unknown as Client;
+  const { engine, context } = engineWith(async () => kept);
+  await engine.start({ assets: '/', wish: 'auto' }, context);
+  await engine.forget();
+  await assert.rejects(engine.proceed(null, context), { code: 'internal' });
+  await engine.open(place, context);
+  await engine.examine({ bytes: new Uint8Array() }, context);
+  await engine.proceed(null, context);
+  await engine.forget();
+  assert.deepEqual(calls, ['examine', 'proceed', 'forget']);
+});
+
 const place = { relay: 'http://relay.test', model: 'm' };
 
 test('the_gpu_build_is_loaded_after_the_small_one_that_looks_for_it', async () => {

@@ -52,7 +52,17 @@ impl Encode {
         let rows = results.iter().map(|(name, result)| row(name, result)).collect::<Result<Vec<_>>>()?;
         println!("One image, one thread, headless Chromium, median of {} runs in turn", self.runs);
         table::print(
-            ["encoder", "ours ms", "onnxruntime-web ms", "ratio", "ours peak MB", "onnxruntime-web peak MB", "max difference"],
+            [
+                "encoder",
+                "ours ms",
+                "onnxruntime-web ms",
+                "ratio",
+                "ours peak MB",
+                "onnxruntime-web peak MB",
+                "max difference",
+                "detector ms",
+                "detector / encoder",
+            ],
             &rows,
         );
         if self.json {
@@ -64,11 +74,15 @@ impl Encode {
     /// A folder with the architecture, the weights, and the same weights as ONNX.
     fn prepare(&self, name: &str, config: Option<VitConfig>) -> Result<PathBuf> {
         let folder = peers::root().join("target/bench-encode").join(name.replace([' ', '/'], "-"));
+        if folder.exists() {
+            // A detector of an earlier run must not be measured with this model.
+            fs::remove_dir_all(&folder)?;
+        }
         fs::create_dir_all(&folder)?;
         let (config, weights) = match config {
             // The architecture is what is timed; its weights need not be trained.
             Some(config) => (config.clone(), random_weights(&config, 1).to_safetensors_f16()?),
-            None => shipped(&peers::root().join("models/zoo").join(&self.model))?,
+            None => shipped(&peers::root().join("models/zoo").join(&self.model), &folder)?,
         };
         let architecture = serde_json::to_string(&config)?;
         fs::write(folder.join("architecture.json"), &architecture)?;
@@ -86,14 +100,20 @@ impl Encode {
     }
 }
 
-fn shipped(pack: &Path) -> Result<(VitConfig, Vec<u8>)> {
+/// Architecture and weights of a pack's encoder; its detector, where it has one, is written to `folder`.
+fn shipped(pack: &Path, folder: &Path) -> Result<(VitConfig, Vec<u8>)> {
     let pack = models::RelayPack::load_dir(pack).with_context(|| format!("the pack {} cannot be read", pack.display()))?;
+    if let (Some(card), Some(bytes)) = (&pack.card.detector, &pack.detector_bytes) {
+        fs::write(folder.join("detector.json"), serde_json::to_string(card)?)?;
+        fs::write(folder.join("detector.safetensors"), bytes)?;
+    }
     Ok((pack.card.encoder.architecture, pack.encoder_bytes))
 }
 
-fn row(name: &str, result: &Value) -> Result<[String; 7]> {
+fn row(name: &str, result: &Value) -> Result<[String; 9]> {
     let number = |key: &str| result[key].as_f64().with_context(|| format!("no {key} was reported"));
     let megabytes = |key: &str| number(key).map(|bytes| format!("{:.0}", bytes / 1e6));
+    let optional = |key: &str, digits: usize| result[key].as_f64().map_or("–".into(), |value| format!("{value:.digits$}"));
     Ok([
         name.to_owned(),
         format!("{:.1}", number("ours_ms")?),
@@ -102,5 +122,7 @@ fn row(name: &str, result: &Value) -> Result<[String; 7]> {
         megabytes("ours_memory_bytes")?,
         megabytes("ort_memory_bytes")?,
         format!("{:.1e}", number("max_difference")?),
+        optional("detector_ms", 1),
+        optional("detector_ratio", 2),
     ])
 }

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
-use models::{MaeConfig, card::Training, detector::Filter};
+use models::{card::Training, detector::Filter};
 use serde_json::Value;
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     },
     pipeline::{Pipeline, pack_folder},
     records::{self, Record},
+    train::mae::run::MaeSummary,
 };
 
 /// Fit a pack's detector: what it measures on the training split, its threshold on the validation split.
@@ -117,21 +118,25 @@ impl Calibrate {
 fn read_network(folder: &Path) -> Result<Network> {
     let path = folder.join("summary.json");
     let text = std::fs::read(&path).with_context(|| format!("no finished run of `lab train mae` in {}", folder.display()))?;
-    let summary: Value = serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))?;
-    let config = &summary["config"];
-    ensure!(!config["network"].is_null(), "{} is no run of `lab train mae`", path.display());
-    let architecture: MaeConfig = serde_json::from_value(config["network"].clone())?;
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
+    let summary: MaeSummary =
+        serde_json::from_slice(&text).with_context(|| format!("{} is of no run of `lab train mae`", path.display()))?;
+    let last = summary.epochs.last().context("the run has no epoch")?;
+    let more = [
+        ("val_loss", serde_json::json!((last.val_loss * 1e4).round() / 1e4)),
+        // By way of text: a direct conversion would widen 0.1 to 0.10000000149011612.
+        ("settings", serde_json::from_str(&serde_json::to_string(&summary.config)?)?),
+    ];
     let training = Training {
-        data: text(&summary["data"]),
-        split: "train; clean images only".into(),
-        seed: config["seed"].as_u64().unwrap_or_default(),
-        command: text(&summary["command"]),
-        start: text(&summary["start"]),
-        epochs: config["epochs"].as_u64().unwrap_or_default() as u32,
-        more: serde_json::Map::new(),
+        data: "the training images of the pack's encoder".into(),
+        split: "train; clean images only, no labels".into(),
+        seed: summary.config.seed,
+        command: summary.command,
+        start: summary.start,
+        epochs: summary.progress.epoch,
+        more: more.map(|(name, value)| (name.to_string(), value)).into_iter().collect(),
     };
-    Ok(Network { architecture, weights: super::train::read_weights(&folder.join("best.safetensors"))?, training })
+    let weights = super::train::read_weights(&folder.join("best.safetensors"))?;
+    Ok(Network { architecture: summary.config.architecture, weights, training })
 }
 
 fn print(record: &CalibrateRecord) {

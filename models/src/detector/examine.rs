@@ -4,6 +4,7 @@ use super::{DIRECTIONS, DetectorCard, Evidence, Feature, Verdict, feature, verdi
 use crate::{
     ModelError, TensorMap,
     mae::{self, CpuMae, CpuPatches, Mask},
+    vit::cpu::math::mean_square,
 };
 
 /// A detector, ready to run.
@@ -21,7 +22,7 @@ pub struct Examination {
     /// `[patches, patch_len]`
     targets: Vec<f32>,
     /// For each mask that was tried, the error of each patch that it hid.
-    errors: Vec<Option<Vec<f64>>>,
+    errors: Vec<Option<Vec<f32>>>,
 }
 
 impl Detector {
@@ -92,7 +93,7 @@ impl Detector {
         for (index, (mask, errors)) in self.masks.iter().zip(&examination.errors).enumerate() {
             let errors = errors.as_ref().ok_or_else(|| refuse(format!("pass {index} has not been made")))?;
             for (patch, error) in mask.masked.iter().zip(errors) {
-                sums[*patch].0 += error;
+                sums[*patch].0 += f64::from(*error);
                 sums[*patch].1 += 1;
             }
         }
@@ -126,11 +127,6 @@ impl Detector {
 fn take_directions(weights: &mut TensorMap) -> Result<Vec<f32>, ModelError> {
     let tensor = weights.remove(DIRECTIONS).ok_or_else(|| ModelError::MissingTensor { name: DIRECTIONS.to_string() })?;
     Ok(tensor.data)
-}
-
-fn mean_square(drawn: &[f32], wanted: &[f32]) -> f64 {
-    let square = |(drawn, wanted): (&f32, &f32)| f64::from((drawn - wanted) * (drawn - wanted));
-    drawn.iter().zip(wanted).map(square).sum::<f64>() / wanted.len() as f64
 }
 
 fn refuse(reason: String) -> ModelError {

@@ -29,16 +29,25 @@ impl Filter {
     }
 }
 
+/// The mean over squares, as sums along lines and then along columns; beyond an end the last value stands.
 fn mean(plane: &[f32], size: usize, reach: usize) -> Vec<f32> {
-    let lines: Vec<f32> =
-        plane.chunks_exact(size).flat_map(|line| (0..size).map(move |column| sum(line, column, 1, size, reach))).collect();
     let area = ((2 * reach + 1) * (2 * reach + 1)) as f32;
-    let places = (0..size).flat_map(|row| (0..size).map(move |column| (row, column)));
-    places.map(|(row, column)| sum(&lines[column..], row, size, size, reach) / area).collect()
+    let near = |at: usize| (0..=2 * reach).map(move |step| (at + step).saturating_sub(reach).min(size - 1));
+    let mut lines = vec![0.0; plane.len()];
+    let mut padded = Vec::with_capacity(size + 2 * reach);
+    for (line, sums) in plane.chunks_exact(size).zip(lines.chunks_exact_mut(size)) {
+        padded.clear();
+        padded.extend((0..size + 2 * reach).map(|at| line[at.saturating_sub(reach).min(size - 1)]));
+        (0..=2 * reach).for_each(|shift| add(sums, &padded[shift..]));
+    }
+    let mut means = vec![0.0; plane.len()];
+    for (row, sums) in means.chunks_exact_mut(size).enumerate() {
+        near(row).for_each(|from| add(sums, &lines[from * size..]));
+        sums.iter_mut().for_each(|sum| *sum /= area);
+    }
+    means
 }
 
-/// The sum of value `index` and of `reach` neighbours on each side, among `count` values that are `stride` apart; beyond an end the last
-/// value stands.
-fn sum(values: &[f32], index: usize, stride: usize, count: usize, reach: usize) -> f32 {
-    (0..=2 * reach).map(|step| values[(index + step).saturating_sub(reach).min(count - 1) * stride]).sum()
+fn add(sums: &mut [f32], values: &[f32]) {
+    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
 }

@@ -3,7 +3,7 @@
 use super::{MaeConfig, Mask};
 use crate::{
     ModelError, TensorMap,
-    vit::cpu::{Block, CpuVit, Linear, Norm, Output, Rows, Space, Widths, load},
+    vit::cpu::{Block, CpuVit, Linear, Norm, Output, Projected, Rows, Space, Widths, load},
 };
 
 /// A masked autoencoder, ready to run.
@@ -11,8 +11,12 @@ pub struct CpuMae {
     config: MaeConfig,
     encoder: CpuVit,
     embed: Linear,
-    mask_token: Vec<f32>,
+    /// CLS's position `[dim]` and those of the patches.
     positions: Vec<f32>,
+    /// The token of each patch when it is hidden `[patches, dim]`, position added: the same in every image.
+    hidden: Vec<f32>,
+    /// What the first block makes of the hidden tokens.
+    projected: Projected,
     blocks: Vec<Block>,
     norm: Norm,
     predict: Linear,
@@ -30,15 +34,22 @@ impl CpuMae {
     pub fn load(config: &MaeConfig, mut weights: TensorMap) -> Result<Self, ModelError> {
         config.validate()?;
         let (widths, dim) = (config.decoder_widths(), config.decoder_dim);
+        let encoder = CpuVit::take(&config.encoder, &mut weights)?;
+        let mask_token = load::take(&mut weights, "mask_token", &[1, 1, dim])?;
+        let positions = load::take(&mut weights, "decoder_pos_embed", &[1, config.encoder.tokens(), dim])?;
+        let blocks = load::blocks(&mut weights, "decoder_blocks", config.decoder_depth, widths)?;
+        let hidden: Vec<f32> =
+            positions[dim..].iter().zip(mask_token.iter().cycle()).map(|(place, token)| place + token).collect();
         Ok(Self {
-            encoder: CpuVit::take(&config.encoder, &mut weights)?,
+            projected: blocks[0].project(&hidden),
             embed: load::linear(&mut weights, "decoder_embed", config.encoder.dim, dim)?,
-            mask_token: load::take(&mut weights, "mask_token", &[1, 1, dim])?,
-            positions: load::take(&mut weights, "decoder_pos_embed", &[1, config.encoder.tokens(), dim])?,
-            blocks: load::blocks(&mut weights, "decoder_blocks", config.decoder_depth, widths)?,
             norm: load::norm(&mut weights, "decoder_norm", widths)?,
             predict: load::linear(&mut weights, "decoder_pred", dim, config.encoder.patch_len())?,
             config: config.clone(),
+            encoder,
+            positions,
+            hidden,
+            blocks,
         })
     }
 
@@ -74,9 +85,11 @@ impl CpuMae {
         let mut tokens = self.decoder_tokens(&seen, mask);
         let (all, drawn, dim) = (self.config.encoder.tokens(), mask.masked.len(), self.config.decoder_dim);
         let mut space = Space::new(all, self.config.decoder_widths());
+        space.recall(&self.projected, &mask.masked);
         for (index, block) in self.blocks.iter().enumerate() {
+            let known = if index == 0 { drawn } else { 0 };
             let wanted = if index + 1 == self.blocks.len() { drawn } else { all };
-            block.run(&mut tokens, wanted, &mut space);
+            block.run_known(&mut tokens, [known, wanted], &mut space);
         }
         let mut normal = vec![0.0; drawn * dim];
         self.norm.apply(&tokens[..drawn * dim], &mut normal);
@@ -100,18 +113,12 @@ impl CpuMae {
     /// and the visible ones: attention does not mind the order, and the last block is wanted for the masked patches only.
     fn decoder_tokens(&self, seen: &[f32], mask: &Mask) -> Vec<f32> {
         let (dim, width) = (self.config.decoder_dim, self.config.encoder.dim);
-        let drawn = mask.masked.len() * dim;
-        let mut tokens = vec![0.0; self.positions.len()];
-        let (masked, visible) = tokens.split_at_mut(drawn);
-        masked.chunks_exact_mut(dim).for_each(|token| token.copy_from_slice(&self.mask_token));
-        let rows = Rows { data: seen, stride: width, count: seen.len() / width };
-        self.embed.apply(rows, Output { data: visible, stride: dim });
-        let after_cls = |patch: &usize| patch + 1;
-        let places = mask.masked.iter().map(after_cls).chain([0]).chain(mask.visible.iter().map(after_cls));
-        for (token, place) in tokens.chunks_exact_mut(dim).zip(places) {
-            let position = &self.positions[place * dim..(place + 1) * dim];
-            token.iter_mut().zip(position).for_each(|(value, position)| *value += position);
-        }
+        let row = |rows: &'_ [f32], index: usize| rows[index * dim..(index + 1) * dim].to_vec();
+        let mut tokens: Vec<f32> = mask.masked.iter().flat_map(|patch| row(&self.hidden, *patch)).collect();
+        let places = [0].into_iter().chain(mask.visible.iter().map(|patch| patch + 1));
+        tokens.extend(places.flat_map(|place| row(&self.positions, place)));
+        let known = Output { data: &mut tokens[mask.masked.len() * dim..], stride: dim };
+        self.embed.add(Rows { data: seen, stride: width, count: seen.len() / width }, known);
         tokens
     }
 }

@@ -5,6 +5,8 @@
 mod config;
 mod cpu;
 mod mask;
+#[cfg(feature = "nn")]
+pub mod module;
 mod patches;
 
 pub use config::MaeConfig;

@@ -1,6 +1,6 @@
 //! Images as rows of patches, and what a masked autoencoder is to draw.
 
-use crate::{ModelError, VitConfig};
+use crate::{ModelError, VitConfig, vit::cpu::math::fold};
 
 /// Added to a patch's variance, so that a patch of one colour becomes zeros.
 pub const VARIANCE_FLOOR: f32 = 1e-6;
@@ -14,13 +14,15 @@ pub fn patchify(input: &[f32], config: &VitConfig) -> Result<Vec<f32>, ModelErro
     if input.len() != config.input_len() {
         return Err(ModelError::InputLength { expected: config.input_len(), found: input.len() });
     }
-    let (size, side) = (config.image_size, config.patch_size);
-    let mut patches = Vec::with_capacity(input.len());
-    for patch in 0..config.grid() * config.grid() {
+    let (size, side, channels) = (config.image_size, config.patch_size, config.in_channels);
+    let mut patches = vec![0.0; input.len()];
+    for (patch, values) in patches.chunks_exact_mut(config.patch_len()).enumerate() {
         let (top, left) = (patch / config.grid() * side, patch % config.grid() * side);
-        for pixel in 0..side * side {
-            let place = (top + pixel / side) * size + left + pixel % side;
-            patches.extend((0..config.in_channels).map(|channel| input[channel * size * size + place]));
+        for (row, line) in values.chunks_exact_mut(side * channels).enumerate() {
+            for (channel, plane) in input.chunks_exact(size * size).enumerate() {
+                let pixels = &plane[(top + row) * size + left..][..side];
+                line.iter_mut().skip(channel).step_by(channels).zip(pixels).for_each(|(value, pixel)| *value = *pixel);
+            }
         }
     }
     Ok(patches)
@@ -39,8 +41,8 @@ pub fn targets(input: &[f32], config: &VitConfig) -> Result<Vec<f32>, ModelError
 
 fn normalise(patch: &mut [f32]) {
     let count = patch.len() as f32;
-    let mean = patch.iter().sum::<f32>() / count;
-    let squares = patch.iter().map(|value| (value - mean) * (value - mean)).sum::<f32>();
+    let mean = fold(patch, |sum, value| sum + value) / count;
+    let squares = fold(patch, |sum, value| sum + (value - mean) * (value - mean));
     let variance = squares / (count - 1.0).max(1.0);
     let scale = 1.0 / (variance + VARIANCE_FLOOR).sqrt();
     patch.iter_mut().for_each(|value| *value = (*value - mean) * scale);

@@ -8,23 +8,24 @@ use burn::{
     tensor::{Device, Tensor as BurnTensor, TensorData, activation},
 };
 
+use super::burn_load::Loader;
 use crate::{ModelError, TensorMap, VitConfig};
 
 /// Two linear layers with an exact GELU between them.
 #[derive(Module, Debug)]
 pub struct Mlp {
-    fc1: Linear,
-    fc2: Linear,
+    pub(super) fc1: Linear,
+    pub(super) fc2: Linear,
 }
 
 /// One pre-norm block.
 #[derive(Module, Debug)]
 pub struct Block {
-    norm1: LayerNorm,
-    qkv: Linear,
-    proj: Linear,
-    norm2: LayerNorm,
-    mlp: Mlp,
+    pub(super) norm1: LayerNorm,
+    pub(super) qkv: Linear,
+    pub(super) proj: Linear,
+    pub(super) norm2: LayerNorm,
+    pub(super) mlp: Mlp,
     #[module(skip)]
     heads: usize,
 }
@@ -44,28 +45,33 @@ pub struct Vit {
 impl VitConfig {
     /// A network of this geometry with burn's default initialisation, on `device`.
     pub fn init(&self, device: &Device) -> Vit {
-        let norm = || LayerNormConfig::new(self.dim).with_epsilon(self.layer_norm_eps).init(device);
-        let linear = |from, to| LinearConfig::new(from, to).init(device);
-        let block = |_| Block {
-            norm1: norm(),
-            qkv: linear(self.dim, 3 * self.dim),
-            proj: linear(self.dim, self.dim),
-            norm2: norm(),
-            mlp: Mlp { fc1: linear(self.dim, self.mlp_dim), fc2: linear(self.mlp_dim, self.dim) },
-            heads: self.heads,
-        };
+        let block = |_| Block::init(self.dim, self.heads, self.mlp_dim, self.layer_norm_eps, device);
         Vit {
             cls_token: Param::from_tensor(BurnTensor::zeros([1, 1, self.dim], device)),
             pos_embed: Param::from_tensor(BurnTensor::zeros([1, self.tokens(), self.dim], device)),
-            patch_embed: linear(self.patch_len(), self.dim),
+            patch_embed: LinearConfig::new(self.patch_len(), self.dim).init(device),
             blocks: (0..self.depth).map(block).collect(),
-            norm: norm(),
+            norm: LayerNormConfig::new(self.dim).with_epsilon(self.layer_norm_eps).init(device),
             config: self.clone(),
         }
     }
 }
 
 impl Block {
+    /// A block with burn's default initialisation.
+    pub(crate) fn init(dim: usize, heads: usize, mlp_dim: usize, eps: f64, device: &Device) -> Self {
+        let norm = || LayerNormConfig::new(dim).with_epsilon(eps).init(device);
+        let linear = |from, to| LinearConfig::new(from, to).init(device);
+        Self {
+            norm1: norm(),
+            qkv: linear(dim, 3 * dim),
+            proj: linear(dim, dim),
+            norm2: norm(),
+            mlp: Mlp { fc1: linear(dim, mlp_dim), fc2: linear(mlp_dim, dim) },
+            heads,
+        }
+    }
+
     /// Tokens [B, T, D] to tokens [B, T, D].
     pub fn forward(&self, x: BurnTensor<3>) -> BurnTensor<3> {
         let x = x.clone() + self.attention(self.norm1.forward(x));
@@ -106,6 +112,11 @@ impl Vit {
         BurnTensor::cat(vec![cls, tokens], 1) + self.pos_embed.val()
     }
 
+    /// Tokens [B, T, D], any choice of embedded ones, after every block and the last norm.
+    pub(crate) fn encode_tokens(&self, tokens: BurnTensor<3>) -> BurnTensor<3> {
+        self.norm.forward(self.blocks.iter().fold(tokens, |x, block| block.forward(x)))
+    }
+
     /// Normalised images [B, C, H, W] to tokens [B, T, D] after the last block, before the last norm.
     pub fn forward(&self, images: BurnTensor<4>) -> BurnTensor<3> {
         self.blocks.iter().fold(self.embed(images), |x, block| block.forward(x))
@@ -143,57 +154,14 @@ impl Vit {
     /// # Errors
     /// [`ModelError::MissingTensor`] or [`ModelError::WrongShape`].
     pub fn load(mut self, map: &TensorMap, device: &Device) -> Result<Self, ModelError> {
-        let (d, m, patch) = (self.config.dim, self.config.mlp_dim, self.config.patch_len());
+        let (d, p, patch) = (self.config.dim, self.config.patch_size, self.config.patch_len());
         let load = Loader { map, device };
         self.cls_token = load.param("cls_token", &[1, 1, d])?;
         self.pos_embed = load.param("pos_embed", &[1, self.config.tokens(), d])?;
-        let p = self.config.patch_size;
         let shape = [d, self.config.in_channels, p, p];
         load.linear(&mut self.patch_embed, "patch_embed.proj", &shape, [patch, d])?;
-        for (i, block) in self.blocks.iter_mut().enumerate() {
-            let name = |part: &str| format!("blocks.{i}.{part}");
-            load.norm(&mut block.norm1, &name("norm1"), d)?;
-            load.linear(&mut block.qkv, &name("attn.qkv"), &[3 * d, d], [d, 3 * d])?;
-            load.linear(&mut block.proj, &name("attn.proj"), &[d, d], [d, d])?;
-            load.norm(&mut block.norm2, &name("norm2"), d)?;
-            load.linear(&mut block.mlp.fc1, &name("mlp.fc1"), &[m, d], [d, m])?;
-            load.linear(&mut block.mlp.fc2, &name("mlp.fc2"), &[d, m], [m, d])?;
-        }
+        load.blocks(&mut self.blocks, "blocks", d, self.config.mlp_dim)?;
         load.norm(&mut self.norm, "norm", d)?;
         Ok(self)
-    }
-}
-
-struct Loader<'a> {
-    map: &'a TensorMap,
-    device: &'a Device,
-}
-
-impl Loader<'_> {
-    fn param<const N: usize>(&self, name: &str, shape: &[usize; N]) -> Result<Param<BurnTensor<N>>, ModelError> {
-        let tensor = self.map.get(name, shape)?;
-        let data = TensorData::new(tensor.data.clone(), *shape);
-        Ok(Param::from_tensor(BurnTensor::from_data(data, self.device)))
-    }
-
-    /// PyTorch keeps [out, in…], burn [in, out].
-    fn linear(&self, layer: &mut Linear, name: &str, shape: &[usize], [d_in, d_out]: [usize; 2]) -> Result<(), ModelError> {
-        let weight = &self.map.get(&format!("{name}.weight"), shape)?.data;
-        let mut turned = vec![0.0; weight.len()];
-        for (o, row) in weight.chunks_exact(d_in).enumerate() {
-            for (i, value) in row.iter().enumerate() {
-                turned[i * d_out + o] = *value;
-            }
-        }
-        let data = TensorData::new(turned, [d_in, d_out]);
-        layer.weight = Param::from_tensor(BurnTensor::from_data(data, self.device));
-        layer.bias = Some(self.param(&format!("{name}.bias"), &[d_out])?);
-        Ok(())
-    }
-
-    fn norm(&self, layer: &mut LayerNorm, name: &str, d: usize) -> Result<(), ModelError> {
-        layer.gamma = self.param(&format!("{name}.weight"), &[d])?;
-        layer.beta = Some(self.param(&format!("{name}.bias"), &[d])?);
-        Ok(())
     }
 }

@@ -20,7 +20,7 @@ use crate::answer::{PARAMETERS, prepare};
 use crate::client::ClientId;
 use crate::problem::{Problem, ProblemBody};
 use crate::state::App;
-use crate::zoo::{Model, Served};
+use crate::zoo::{Model, Served, file_version};
 
 const SESSION_LIMIT: usize = wire::limits::HEADER_BYTES + Kind::SessionKey.max_payload_bytes();
 const INFER_LIMIT: usize = wire::limits::HEADER_BYTES + Kind::InferRequest.max_payload_bytes();
@@ -42,7 +42,10 @@ pub(super) struct ModelEntry {
     classes: Vec<ClassEntry>,
     /// Address of the model card.
     card: String,
-    encoder: EncoderEntry,
+    encoder: FileEntry,
+    /// The detector, where the model has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detector: Option<FileEntry>,
     /// Name of the encryption parameters.
     parameters: &'static str,
 }
@@ -54,9 +57,10 @@ pub(super) struct ClassEntry {
     label: String,
 }
 
-/// The encoder file.
+/// A file of a model.
 #[derive(Serialize, ToSchema)]
-pub(super) struct EncoderEntry {
+pub(super) struct FileEntry {
+    /// Address, which changes with the content.
     url: String,
     sha256: String,
     bytes: u64,
@@ -89,13 +93,17 @@ impl From<&Model> for ModelEntry {
             version: card.version.clone(),
             classes: card.classes.iter().map(class).collect(),
             card: format!("/v1/models/{id}/card.json"),
-            encoder: EncoderEntry {
-                url: format!("/v1/models/{id}/encoder.safetensors?v={}", model.encoder_version()),
-                sha256: card.encoder.sha256.clone(),
-                bytes: card.encoder.bytes,
-            },
+            encoder: FileEntry::new(id, "encoder.safetensors", &card.encoder.sha256, card.encoder.bytes),
+            detector: model.detector().map(|(card, _)| FileEntry::new(id, "detector", &card.sha256, card.bytes)),
             parameters: PARAMETERS.name(),
         }
+    }
+}
+
+impl FileEntry {
+    fn new(model: &str, name: &str, sha256: &str, bytes: u64) -> Self {
+        let url = format!("/v1/models/{model}/{name}?v={}", file_version(sha256));
+        Self { url, sha256: sha256.to_owned(), bytes }
     }
 }
 
@@ -169,9 +177,35 @@ pub(super) async fn encoder(
     version: Result<Query<FileVersion>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let current = version.is_ok_and(|Query(version)| version.v.as_deref() == Some(model.encoder_version()));
+    weights(&headers, version, &model.shipped.encoder.sha256, &model.encoder_bytes)
+}
+
+/// The detector of a model.
+#[utoipa::path(
+    get,
+    path = "/v1/models/{id}/detector",
+    tag = "models",
+    params(("id" = String, Path, description = "Name of the model"), FileVersion),
+    responses(
+        (status = 200, description = "The detector's weights", content_type = "application/octet-stream"),
+        (status = 304, description = "The detector that the client has is current"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn detector(
+    Named(model): Named,
+    version: Result<Query<FileVersion>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (card, bytes) = model.detector().ok_or_else(Problem::no_detector)?;
+    Ok(weights(&headers, version, &card.sha256, bytes))
+}
+
+/// A file of weights; with its version in the address it may be kept for ever.
+fn weights(headers: &HeaderMap, version: Result<Query<FileVersion>, QueryRejection>, sha256: &str, bytes: &Bytes) -> Response {
+    let current = version.is_ok_and(|Query(version)| version.v.as_deref() == Some(file_version(sha256)));
     let caching = if current { "public, max-age=31536000, immutable" } else { "no-cache" };
-    file(&headers, &model.shipped.encoder.sha256, caching, "application/octet-stream", &model.encoder_bytes)
+    file(headers, sha256, caching, "application/octet-stream", bytes)
 }
 
 /// Makes a session from a client's public key (a `session key` message of the wire protocol).

@@ -47,6 +47,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(handlers::list_models))
         .routes(routes!(handlers::card))
         .routes(routes!(handlers::encoder))
+        .routes(routes!(handlers::detector))
         .routes(routes!(handlers::make_session))
         .routes(routes!(handlers::infer))
         .routes(routes!(versions::list))

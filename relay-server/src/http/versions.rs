@@ -120,7 +120,9 @@ impl App {
         };
         let mut versions = vec![entry(0, model.first().card_sha256.clone())];
         for stored in self.store.heads(model.id()).await? {
-            let plain = entry(stored.version, models::pack::sha256_hex(stored.card.as_bytes()));
+            // A head that cannot be used is listed with the card that was stored.
+            let card = Served::restore_card(model, &stored).map_or_else(|_| stored.card.clone().into_bytes(), |(_, bytes)| bytes);
+            let plain = entry(stored.version, models::pack::sha256_hex(&card));
             versions.push(HeadEntry {
                 consortium: Some(stored.round.consortium),
                 round: Some(stored.round.number),

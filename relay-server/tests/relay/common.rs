@@ -76,6 +76,18 @@ impl Place {
         place
     }
 
+    /// Puts a detector of random bytes into the pack: the relay hands it out and does not run it.
+    pub fn add_detector(&self, seed: u64) -> Vec<u8> {
+        let mut numbers = Numbers::new(seed);
+        let detector: Vec<u8> = (0..3000).map(|_| numbers.next() as u8).collect();
+        let pack = self.path().join("zoo").join(MODEL);
+        let mut card = card(&self.encoder);
+        card["detector"] = detector_card(&detector);
+        std::fs::write(pack.join("card.json"), card.to_string()).unwrap();
+        std::fs::write(pack.join("detector.safetensors"), &detector).unwrap();
+        detector
+    }
+
     fn write_page(&self) {
         let www = self.www();
         std::fs::create_dir_all(www.join("wasm")).unwrap();
@@ -135,6 +147,27 @@ fn card(encoder: &[u8]) -> Value {
         "he_parameters": "GLWE_2048_TU17",
         "training": {"data": "none", "split": "none", "seed": 0, "command": "none", "start": "random", "epochs": 0},
         "metrics": {}, "limits": ["A random model for tests."], "licence": "Apache-2.0", "provenance": "made by a test"
+    })
+}
+
+fn detector_card(detector: &[u8]) -> Value {
+    let quantiles: Vec<u32> = (0..101).collect();
+    let point =
+        |threshold: f32, rate: f64| json!({"threshold": threshold, "false_positive_rate": rate, "true_positive_rate": rate});
+    json!({
+        "architecture": {
+            "encoder": {
+                "image_size": 32, "patch_size": 16, "in_channels": 3, "dim": DIM, "depth": 1, "heads": 1,
+                "mlp_dim": 128, "layer_norm_eps": 1e-6
+            },
+            "decoder_dim": 32, "decoder_depth": 1, "decoder_heads": 1, "decoder_mlp_dim": 64
+        },
+        "file": "detector.safetensors", "sha256": sha256_hex(detector), "bytes": detector.len(), "storage": "f16",
+        "masks": {"seed": 1, "count": 4}, "patch_error": {"mean": [0, 0, 0, 0], "std": [1, 1, 1, 1]},
+        "features": [{"name": "reconstruction", "mean": 0, "std": 1, "weight": 1}],
+        "false_positive_rate": 0.05, "threshold": 95, "clean_quantiles": quantiles,
+        "roc": [point(0.0, 1.0), point(100.0, 0.0)], "attack": "none",
+        "training": {"data": "none", "split": "none", "seed": 0, "command": "none", "start": "random", "epochs": 0}
     })
 }
 

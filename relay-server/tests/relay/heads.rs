@@ -86,17 +86,20 @@ async fn a_published_head(place: &Place, config: relay_server::Config) {
     assert_eq!(device.open(&answer), plain.logits(&test[0].1), "the federated head is the pooled head");
     server.stop().await;
 
-    // The choice outlives a restart, and version 0 is the way back to the shipped head.
+    // The pack gets a detector meanwhile: every head's card names it. The choice outlives a restart, and version 0 is the way back to the shipped head.
+    let detector = models::pack::sha256_hex(&place.add_detector(3));
     let server = Server::start(config).await;
     let (api, device) = (Api::of(&server), Device::join(&server).await);
+    let shipped_tag = card(&server, "/v1/models/tiny/card.json?head=0").await.1;
     let list: Value = server.get("/v1/models/tiny/versions").await.json().await.unwrap();
     assert_eq!((&list["active"], list["versions"].as_array().unwrap().len()), (&json!(1), 3));
     assert_eq!((&list["versions"][2]["consortium"], &list["versions"][2]["round"]), (&json!(ID), &json!(2)));
     let answer = infer(&server, place, &device, &test[1].1, None).await.bytes().await.unwrap();
     assert_eq!(device.open(&answer), plain.logits(&test[1].1));
     for entry in list["versions"].as_array().unwrap() {
-        let (_, tag) = card(&server, entry["card"].as_str().unwrap()).await;
+        let (card, tag) = card(&server, entry["card"].as_str().unwrap()).await;
         assert_eq!(entry["card_sha256"], tag);
+        assert_eq!(card.detector.unwrap().sha256, detector);
     }
     assert_eq!(activate(&api, 0).await.status(), StatusCode::OK);
     let response = infer(&server, place, &device, &test[1].1, Some(&shipped_tag)).await;

@@ -52,6 +52,47 @@ async fn the_list_names_what_a_client_fetches_and_the_encoder_is_kept_by_its_tag
 }
 
 #[tokio::test]
+async fn a_detector_is_handed_out_as_the_encoder_is() {
+    let place = Place::new();
+    let detector = place.add_detector(5);
+    let server = place.start().await;
+    let list: Value = server.get("/v1/models").await.json().await.unwrap();
+    let entry = &list["models"][0]["detector"];
+    assert_eq!(entry["bytes"], detector.len());
+    let card: Value = server.get("/v1/models/tiny/card.json").await.json().await.unwrap();
+    assert_eq!(card["detector"]["sha256"], entry["sha256"]);
+
+    let url = entry["url"].as_str().unwrap();
+    let response = server.get(url).await;
+    let headers = response.headers().clone();
+    assert_eq!(headers["cache-control"], "public, max-age=31536000, immutable");
+    assert_eq!(headers["content-type"], "application/octet-stream");
+    assert_eq!(headers["content-length"], "3000");
+    assert_eq!(response.bytes().await.unwrap(), detector);
+    let again = server.http.get(server.url(url)).header("if-none-match", &headers["etag"]).send().await.unwrap();
+    assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+    let unversioned = server.get("/v1/models/tiny/detector").await;
+    assert_eq!(unversioned.headers()["cache-control"], "no-cache");
+    assert_eq!(unversioned.bytes().await.unwrap(), detector);
+    let metrics = server.get("/metrics").await.text().await.unwrap();
+    assert!(
+        metrics.contains("veilsight_http_requests_total{method=\"GET\",route=\"/v1/models/{id}/detector\",status=\"200\"} 2")
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_model_without_a_detector_says_so() {
+    let place = Place::new();
+    let server = place.start().await;
+    let list: Value = server.get("/v1/models").await.json().await.unwrap();
+    assert!(list["models"][0].get("detector").is_none());
+    assert_problem(server.get("/v1/models/tiny/detector").await, 404, "no-detector").await;
+    assert_problem(server.get("/v1/models/none/detector").await, 404, "unknown-model").await;
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_answered_is_refused_with_a_reason() {
     let place = Place::new();
     let server = place.start().await;

@@ -171,6 +171,7 @@ async fn operations(server: &Server, document: &Value) -> BTreeSet<String> {
 #[tokio::test]
 async fn the_description_has_every_route_and_no_other() {
     let place = Place::new();
+    place.add_detector(1);
     let server = place.start().await;
     let document: Value = server.get("/openapi.json").await.json().await.unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
@@ -190,6 +191,7 @@ async fn the_description_has_every_route_and_no_other() {
         "get /v1/consortia/{id}/rounds/{number}/result",
         "get /v1/models",
         "get /v1/models/{id}/card.json",
+        "get /v1/models/{id}/detector",
         "get /v1/models/{id}/encoder.safetensors",
         "get /v1/models/{id}/versions",
         "post /v1/consortia",

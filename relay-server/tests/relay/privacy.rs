@@ -68,6 +68,7 @@ async fn no_address_gives_the_head_away() {
         "/v1/models/tiny/encoder.safetensors/../head.safetensors",
         "/v1/models/tiny%2Fhead.safetensors/card.json",
         "/v1/models/..%2Ftiny/card.json",
+        "/v1/models/tiny/detector",
         "/v1/models/tiny/card.json",
         "/v1/models",
         "/head.safetensors",
@@ -119,6 +120,26 @@ async fn a_pack_that_names_the_head_as_its_encoder_does_not_load() {
     std::fs::write(&file, card.to_string()).unwrap();
     let error = relay_server::Relay::open(place.config()).await.err().expect("the pack is refused");
     assert!(error.to_string().contains("must not be served"), "{error}");
+}
+
+#[tokio::test]
+async fn a_pack_with_a_missing_changed_or_secret_detector_does_not_load() {
+    let place = Place::new();
+    let pack = place.path().join("zoo/tiny");
+    let refused = async |word: &str| {
+        let error = relay_server::Relay::open(place.config()).await.err().expect("the pack is refused").to_string();
+        assert!(error.contains(word), "{error}");
+    };
+    let mut detector = place.add_detector(1);
+    detector[100] ^= 1;
+    std::fs::write(pack.join("detector.safetensors"), &detector).unwrap();
+    refused("SHA-256").await;
+    std::fs::remove_file(pack.join("detector.safetensors")).unwrap();
+    refused("detector.safetensors cannot be read").await;
+    let mut card: serde_json::Value = serde_json::from_slice(&std::fs::read(pack.join("card.json")).unwrap()).unwrap();
+    card["detector"]["file"] = "head.safetensors".into();
+    std::fs::write(pack.join("card.json"), card.to_string()).unwrap();
+    refused("another part of the pack").await;
 }
 
 #[tokio::test]

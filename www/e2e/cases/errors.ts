@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { phantom } from '../support/images.ts';
 import {
+  begin,
   cancelButton,
   choose,
   faultBox,
@@ -10,7 +11,6 @@ import {
   prepareAndScan,
   retryButton,
   scan,
-  scanButton,
   verdict,
 } from '../support/scan-page.ts';
 import type { Stage } from '../support/stage.ts';
@@ -58,7 +58,7 @@ export function errorCases(stage: () => Stage): void {
     stage().with(async (page) => {
       await prepare(page, await phantom(stage(), 43, true));
       stage().recorder.refuse();
-      await scanButton(page).click();
+      await begin(page);
       await faultBox(page, 'no-relay').waitFor();
       assert.ok(await page.locator('veilsight-scan canvas.sharp').isVisible(), 'the image is still there');
       stage().recorder.resume();
@@ -70,7 +70,7 @@ export function errorCases(stage: () => Stage): void {
     stage().with(async (page) => {
       await prepare(page, await phantom(stage(), 44, true));
       await page.context().setOffline(true);
-      await scanButton(page).click();
+      await begin(page);
       await faultBox(page, 'offline').waitFor();
       await page.context().setOffline(false);
       await retryButton(page).click();
@@ -99,7 +99,7 @@ export function errorCases(stage: () => Stage): void {
         }),
       );
       await prepare(page, await phantom(stage(), 46, true));
-      await scanButton(page).click();
+      await begin(page);
       const box = faultBox(page, 'budget');
       await box.waitFor();
       assert.match(await box.innerText(), /30 minutes/);
@@ -109,7 +109,7 @@ export function errorCases(stage: () => Stage): void {
     stage().with(async (page) => {
       await prepare(page, await phantom(stage(), 47, true));
       stage().recorder.stall();
-      await scanButton(page).click();
+      await begin(page);
       await cancelButton(page).click();
       await faultBox(page, 'cancelled').waitFor();
       stage().recorder.resume();
@@ -120,7 +120,7 @@ export function errorCases(stage: () => Stage): void {
     stage().with(async (page) => {
       await prepare(page, await phantom(stage(), 48, true));
       stage().recorder.stall();
-      await scanButton(page).click();
+      await begin(page);
       await stage().recorder.held();
       await crashWorker(page);
       const box = faultBox(page, 'crashed');

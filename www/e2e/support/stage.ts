@@ -26,7 +26,8 @@ const need = (name: string, path: string): string => {
 
 const program = (name: string, file: string): string =>
   need(name, process.env[name] ?? join(ROOT, 'target/debug', file));
-const models = (): string => need('VEILSIGHT_MODELS', process.env.VEILSIGHT_MODELS ?? join(ROOT, 'models/zoo'));
+/** Folder of the shipped packs. */
+export const zooDir = (): string => need('VEILSIGHT_MODELS', process.env.VEILSIGHT_MODELS ?? join(ROOT, 'models/zoo'));
 
 /** Folder of the shared data, where there is one. */
 export function dataDir(): string | null {
@@ -42,11 +43,11 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function startRelay(port: number, dataFolder: string, origins: string[]): Promise<ChildProcess> {
+async function startRelay(port: number, dataFolder: string, packs: string, origins: string[]): Promise<ChildProcess> {
   const settings = {
     listen: `127.0.0.1:${port}`,
     'data-dir': dataFolder,
-    models: models(),
+    models: packs,
     www: DIST,
     'budget-queries': '1000',
   };
@@ -116,10 +117,18 @@ const launchOptions = (proxyPort: number) => ({
 
 /** Keeps the element's events where a test can read them. */
 const LISTEN = () => {
-  const kept = { answers: [] as unknown[], faults: [] as unknown[], progress: 0 };
+  const kept = {
+    answers: [] as unknown[],
+    faults: [] as unknown[],
+    verdicts: [] as unknown[],
+    decisions: [] as unknown[],
+    progress: 0,
+  };
   Object.assign(globalThis, { veilsightEvents: kept });
   addEventListener('veilsight-answer', (event) => kept.answers.push((event as CustomEvent).detail));
   addEventListener('veilsight-error', (event) => kept.faults.push((event as CustomEvent).detail));
+  addEventListener('veilsight-verdict', (event) => kept.verdicts.push((event as CustomEvent).detail));
+  addEventListener('veilsight-decision', (event) => kept.decisions.push((event as CustomEvent).detail));
   addEventListener('veilsight-progress', () => kept.progress++);
 };
 
@@ -148,20 +157,23 @@ export class Stage {
     this.#end = end;
   }
 
-  static async set(): Promise<Stage> {
+  /** `prepare` makes of the shipped packs those that this stage's relay serves, in a folder of its own. */
+  static async set(prepare?: (zoo: string, folder: string) => Promise<void>): Promise<Stage> {
     need('www/dist: npm run build', join(DIST, 'index.html'));
     const end: (() => unknown)[] = [];
     try {
-      return await Stage.#build(end);
+      return await Stage.#build(end, prepare);
     } catch (error) {
       for (const step of end) await step();
       throw error;
     }
   }
 
-  static async #build(end: (() => unknown)[]): Promise<Stage> {
+  static async #build(end: (() => unknown)[], prepare?: Parameters<typeof Stage.set>[0]): Promise<Stage> {
     const data = await mkdtemp(join(tmpdir(), 'veilsight-e2e-'));
     end.unshift(() => rm(data, { recursive: true, force: true }));
+    const packs = prepare ? join(data, 'packs') : zooDir();
+    await prepare?.(zooDir(), packs);
     const relayPort = await freePort();
     const recorder = await Recorder.start(relayPort);
     end.unshift(() => recorder.close());
@@ -170,7 +182,7 @@ export class Stage {
       () => allowed.close(),
       () => stranger.close(),
     );
-    const relay = await startRelay(relayPort, data, [allowed.origin]);
+    const relay = await startRelay(relayPort, join(data, 'relay'), packs, [allowed.origin]);
     end.unshift(() => relay.kill('SIGTERM'));
     const foreignHosts: string[] = [];
     const catchAll = await startCatchAll(foreignHosts);

@@ -9,9 +9,11 @@ export type StepName =
   | 'models'
   | 'card'
   | 'encoder'
+  | 'detector'
   | 'key'
   | 'session'
   | 'decode'
+  | 'detect'
   | 'encode'
   | 'seal'
   | 'send'
@@ -61,6 +63,8 @@ export interface ClassProbability {
 
 export interface Timings {
   decode: number;
+  /** 0 for a model without a detector. */
+  detect: number;
   encode: number;
   seal: number;
   relay: number;
@@ -80,6 +84,43 @@ export interface Answer {
   budget_left: number | null;
 }
 
+/** What the detector found in one image, before anything of it was sent. */
+export interface Verdict {
+  score: number;
+  /** Share of clean validation images with at least this score. */
+  clean_share: number;
+  /** Values of the card's features, in its order, not yet standardised. */
+  features: number[];
+  /** Patches of a side. */
+  grid: number;
+  /** Error of each patch in standard deviations of clean images, row by row: `grid` × `grid` numbers. */
+  map: number[];
+  /** Milliseconds of the check. */
+  ms: number;
+}
+
+export interface RocPoint {
+  threshold: number;
+  false_positive_rate: number;
+  true_positive_rate: number;
+}
+
+/** The part of a card that tells of its detector. */
+export interface DetectorCard {
+  sha256: string;
+  bytes: number;
+  /** Images of at least this score are flagged. */
+  threshold: number;
+  false_positive_rate: number;
+  /** Quantiles 0 %, 1 % … 100 % of the scores of clean validation images. */
+  clean_quantiles: number[];
+  roc: RocPoint[];
+  /** What `roc` was measured on. */
+  attack: string;
+  features: { name: string; mean: number; std: number; weight: number }[];
+  training?: Record<string, unknown>;
+}
+
 export interface ModelCard {
   id: string;
   title: string;
@@ -88,6 +129,8 @@ export interface ModelCard {
   classes: { id: string; label: string }[];
   cls?: { dim?: number };
   encoder?: { bytes?: number; storage?: string; architecture?: Record<string, unknown> };
+  /** Absent from packs that have none, and from cards of earlier versions. */
+  detector?: DetectorCard | null;
   he_parameters?: string;
   training?: Record<string, unknown>;
   metrics?: Record<string, unknown>;
@@ -116,7 +159,12 @@ export interface Client {
   /** `cpu` or `webgpu`. */
   backend(): string;
   preview(bytes: Uint8Array): Picture;
-  scan(bytes: Uint8Array, on_event: (event: ClientEvent) => void, signal: AbortSignal): Promise<Answer>;
+  /** Encodes the picture and keeps its token inside the module; null where the model has no detector. Nothing is sent. */
+  examine(bytes: Uint8Array, on_event: (event: ClientEvent) => void, signal: AbortSignal): Promise<Verdict | null>;
+  /** Seals the kept token, sends it and opens the answer. The token serves once. */
+  proceed(on_event: (event: ClientEvent) => void, signal: AbortSignal): Promise<Answer>;
+  /** Overwrites the kept token. */
+  forget(): void;
   free?(): void;
 }
 

@@ -1,79 +1,36 @@
-/** The life of one scan, without any markup: choose, prepare, scan, cancel, retry. The element shows its state. */
+/** The life of one scan, without any markup: choose, prepare, check, decide, send, cancel, retry. The element shows its state. */
 
-import type { BackendWish } from './backend-choice.ts';
-import type { Answer, ModelCard, Picture, StepName } from './client-types.ts';
-import { explainFault, type Whereabouts } from './explain.ts';
+import { type Judgement, judge } from './detection.ts';
+import { explainFault } from './explain.ts';
 import { type Fault, fault, toFault } from './fault.ts';
 import { checkFile, checkSize } from './file-check.ts';
+import type { Decision, ScanRecord } from './history.ts';
 import { Ledger, type Sighting } from './ledger.ts';
+import { Logbook, recordOf, topOf } from './logbook.ts';
 import type { CallEvent, Opened } from './protocol.ts';
-import { LIMITS, type Limits, type WorkerLike } from './remote.ts';
+import { LIMITS } from './remote.ts';
+import {
+  type Chosen,
+  type ControllerHooks,
+  freshState,
+  type Phase,
+  type State,
+  type StepKey,
+  type Surroundings,
+} from './scan-state.ts';
 import { Supervisor } from './supervisor.ts';
 
-export type Phase = 'idle' | 'preparing' | 'ready' | 'scanning' | 'answered' | 'failed';
-
-export interface Chosen {
-  blob: Blob;
-  name: string;
-  /** True for a picture drawn by Veilsight itself. */
-  phantom: boolean;
-}
-
-export interface StepState {
-  done: number;
-  total: number;
-  ms?: number;
-}
-
-export type StepKey = StepName | 'code';
-
-export interface State {
-  phase: Phase;
-  image: Chosen | null;
-  picture: Picture | null;
-  steps: Map<StepKey, StepState>;
-  answer: Answer | null;
-  fault: Fault | null;
-  notice: string;
-  card: ModelCard | null;
-  backend: { name: string; why: string } | null;
-}
-
-export interface Surroundings extends Whereabouts {
-  model: string;
-  wish: BackendWish;
-  /** Directory of the build, with a slash at its end. */
-  assets: string;
-  spawn: () => Promise<WorkerLike>;
-  isCode: (url: string) => boolean;
-  limits?: Limits;
-}
-
-export interface ControllerHooks {
-  onChange: () => void;
-  onProgress: (event: CallEvent) => void;
-  onAnswer: (answer: Answer) => void;
-  onFault: (fault: Fault) => void;
-}
-
-const PER_IMAGE: StepKey[] = ['decode', 'encode', 'seal', 'send', 'open'];
+const PER_IMAGE: StepKey[] = ['decode', 'detect', 'encode', 'seal', 'send', 'open'];
 
 /** Asked for by name, the GPU may be a software one: it takes a minute, and blocks the worker meanwhile. */
 const GPU_PATIENCE_MS = 600_000;
 
+const NOTHING_FOUND = { verdict: null, decision: null, answer: null } as const;
+
 export class Controller {
-  readonly state: State = {
-    phase: 'idle',
-    image: null,
-    picture: null,
-    steps: new Map(),
-    answer: null,
-    fault: null,
-    notice: '',
-    card: null,
-    backend: null,
-  };
+  readonly state: State = freshState();
   readonly ledger: Ledger;
+  readonly logbook: Logbook;
   /** Unix milliseconds of the first image; before it, no request can have carried anything of one. */
   firstImageAt = Number.POSITIVE_INFINITY;
   readonly #around: Surroundings;
@@ -81,6 +38,9 @@ export class Controller {
   readonly #worker: Supervisor;
   #model: string;
   #openedIn = -1;
+  /** The worker's life in which the token of this image is kept. */
+  #heldIn = -1;
+  #record: ScanRecord | null = null;
   #abort: AbortController | null = null;
   #again: (() => Promise<void>) | null = null;
 
@@ -89,6 +49,8 @@ export class Controller {
     this.#hooks = hooks;
     this.#model = around.model;
     this.ledger = new Ledger(around.relay, around.isCode);
+    this.logbook = new Logbook(around.book, hooks.onChange);
+    void this.logbook.load();
     const limits =
       around.limits ??
       (around.wish === 'webgpu' ? { ...LIMITS, quietMs: GPU_PATIENCE_MS, silentMs: GPU_PATIENCE_MS } : LIMITS);
@@ -108,6 +70,16 @@ export class Controller {
     return this.state.phase === 'preparing' || this.state.phase === 'scanning';
   }
 
+  /** The verdict at the threshold in force; null where there is none. */
+  get judgement(): Judgement | null {
+    return judge(this.state.card, this.state.verdict, this.state.threshold);
+  }
+
+  get #settled(): boolean {
+    const { decision } = this.state;
+    return decision !== null && decision !== 'undecided';
+  }
+
   sight(sightings: Sighting[]): void {
     for (const sighting of sightings) this.ledger.sight(sighting);
     this.#hooks.onChange();
@@ -115,22 +87,24 @@ export class Controller {
 
   /** Takes a file: checks it, gets the model where needed, and shows what the encoder will see. */
   async choose(chosen: Chosen): Promise<void> {
-    this.#supersede();
+    this.#putAway();
     this.firstImageAt = Math.min(this.firstImageAt, Date.now());
     const refused = checkSize(chosen.blob.size, chosen.name) ?? checkFile(await bytesOf(chosen.blob), chosen.name);
     if (refused) return this.#refuse(refused);
-    this.#set({ image: chosen, picture: null, answer: null, notice: '', steps: this.#keptSteps() });
+    this.#set({ image: chosen, picture: null, ...NOTHING_FOUND, notice: '', steps: this.#keptSteps() });
     await this.#prepare();
   }
 
   /** Draws one of our phantoms and takes it as the image. */
   async choosePhantom(seed: number, lesion: boolean): Promise<void> {
+    this.#putAway();
     this.firstImageAt = Math.min(this.firstImageAt, Date.now());
     await this.#run('preparing', async (signal) => {
       const png = await this.#worker.call('phantom', { seed, lesion }, this.#callOptions(signal));
       const blob = new Blob([new Uint8Array(png)], { type: 'image/png' });
       const name = lesion ? 'Phantom with lesion (a drawing)' : 'Phantom without lesion (a drawing)';
-      this.#set({ image: { blob, name, phantom: true }, picture: null, answer: null, steps: this.#keptSteps() });
+      const image = { blob, name, phantom: true };
+      this.#set({ image, picture: null, ...NOTHING_FOUND, steps: this.#keptSteps() });
       await this.#preview(signal);
     });
   }
@@ -138,28 +112,39 @@ export class Controller {
   /** Another model from now on. The image stays, and is prepared anew for it. */
   async useModel(model: string): Promise<void> {
     if (model === this.#model) return;
-    this.#supersede();
+    this.#putAway();
     this.#again = null;
     this.#model = model;
     this.#openedIn = -1;
     const code = this.state.steps.get('code');
     const steps: State['steps'] = code ? new Map([['code', code]]) : new Map();
-    this.#set({ phase: 'idle', card: null, picture: null, answer: null, fault: null, notice: '', steps });
+    this.#set({ phase: 'idle', card: null, picture: null, ...NOTHING_FOUND, fault: null, notice: '', steps });
     if (this.state.image) await this.#prepare();
   }
 
-  /** Encode, seal, ask the relay, open the answer. */
+  /** Encode and check here; then, unless that is to be decided first, seal, ask the relay, open the answer. */
   async scan(): Promise<void> {
     if (!this.state.image || this.busy) return;
-    this.#set({ answer: null, notice: '', steps: this.#keptSteps() });
-    await this.#run('scanning', async (signal) => {
-      await this.#open(signal);
-      if (!this.state.picture) await this.#preview(signal);
-      const bytes = await this.#imageBytes();
-      const answer = await this.#worker.call('scan', { bytes }, this.#callOptions(signal, [bytes.buffer]));
-      this.#set({ answer, phase: 'answered' });
-      this.#hooks.onAnswer(answer);
-    });
+    this.#forget();
+    this.#record = null;
+    this.#set({ ...NOTHING_FOUND, notice: '', steps: this.#keptSteps() });
+    await this.#scan();
+  }
+
+  /** What a person has decided about a flagged image. */
+  async decide(send: boolean): Promise<void> {
+    if (this.state.phase !== 'flagged') return;
+    if (!send) return this.#withhold('do-not-send');
+    this.#settle('send-anyway');
+    this.#hooks.onDecision(true);
+    await this.#scan();
+  }
+
+  /** Another threshold for this model, or the card's own (null). What has been sent stays sent. */
+  setThreshold(threshold: number | null): void {
+    if (!this.state.card) return;
+    this.#around.thresholds.write(this.state.card, threshold);
+    this.#set({ threshold });
   }
 
   cancel(): void {
@@ -172,10 +157,10 @@ export class Controller {
 
   /** Puts the image away; the model stays open. */
   clear(): void {
-    this.#supersede();
+    this.#putAway();
     this.#again = null;
     const steps = this.#keptSteps();
-    this.#set({ phase: 'idle', image: null, picture: null, answer: null, fault: null, notice: '', steps });
+    this.#set({ phase: 'idle', image: null, picture: null, ...NOTHING_FOUND, fault: null, notice: '', steps });
   }
 
   close(): void {
@@ -203,7 +188,73 @@ export class Controller {
       this.#callOptions(signal),
     );
     this.#openedIn = this.#worker.generation;
-    this.#set({ card: opened.card, backend: { name: opened.backend, why: opened.why } });
+    const threshold = this.#around.thresholds.read(opened.card);
+    this.#set({ card: opened.card, threshold, backend: { name: opened.backend, why: opened.why } });
+  }
+
+  #scan(): Promise<void> {
+    return this.#run('scanning', async (signal) => {
+      await this.#open(signal);
+      if (!this.state.picture) await this.#preview(signal);
+      if (this.#heldIn !== this.#worker.generation) await this.#examine(signal);
+      if (!this.#settled && !this.#mayPass()) return;
+      this.#heldIn = -1;
+      const answer = await this.#worker.call('proceed', null, this.#callOptions(signal));
+      this.#set({ answer, phase: 'answered' });
+      if (this.#record) this.#note({ ...this.#record, answer: topOf(answer) });
+      this.#hooks.onAnswer(answer);
+    });
+  }
+
+  async #examine(signal: AbortSignal): Promise<void> {
+    const bytes = await this.#imageBytes();
+    const verdict = await this.#worker.call('examine', { bytes }, this.#callOptions(signal, [bytes.buffer]));
+    this.#heldIn = this.#worker.generation;
+    if (signal.aborted) {
+      // The check had ended before it heard of that: its token must not wait for another image.
+      this.#forget();
+      throw fault('cancelled');
+    }
+    this.#set({ verdict });
+  }
+
+  /** Settles whether the image is sent, or leaves that to a person. */
+  #mayPass(): boolean {
+    const { judgement } = this;
+    if (judgement && !this.#hooks.onVerdict(judgement)) this.#withhold('stopped');
+    else if (judgement?.flagged) {
+      this.#settle('undecided');
+      this.#set({ phase: 'flagged' });
+    } else {
+      this.#settle('send');
+      return true;
+    }
+    return false;
+  }
+
+  #withhold(decision: 'do-not-send' | 'stopped'): void {
+    this.#forget();
+    this.#settle(decision);
+    this.#set({ phase: 'withheld' });
+    this.#hooks.onDecision(false);
+  }
+
+  #settle(decision: Decision): void {
+    const { card, image } = this.state;
+    this.#set({ decision });
+    if (!card || !image) return;
+    this.#note({ ...(this.#record ?? recordOf(card, image.name, this.judgement, decision)), decision });
+  }
+
+  #note(record: ScanRecord): void {
+    this.#record = record;
+    void this.logbook.note(record);
+  }
+
+  /** The worker overwrites the token that it keeps, if it keeps one. */
+  #forget(): void {
+    if (this.#heldIn === this.#worker.generation) this.#worker.call('forget', null).catch(() => undefined);
+    this.#heldIn = -1;
   }
 
   async #imageBytes(): Promise<Uint8Array<ArrayBuffer>> {
@@ -230,6 +281,12 @@ export class Controller {
   #supersede(): void {
     this.#abort?.abort();
     this.#abort = null;
+  }
+
+  /** The image gives way to another, or to none. */
+  #putAway(): void {
+    this.#supersede();
+    this.#forget();
   }
 
   /** Runs one piece of work; a later one takes its place. What failed can be repeated with `retry`. */
@@ -268,6 +325,7 @@ export class Controller {
   }
 
   async #fail(failed: Fault): Promise<void> {
+    this.#forget();
     const refined = await explainFault(failed, this.#around, this.ledger);
     this.#set({ phase: 'failed', fault: refined });
     this.#hooks.onFault(refined);

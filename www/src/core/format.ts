@@ -28,6 +28,12 @@ export const percent = (p: number): string => {
   return percentage.format(p).replace('%', ' %');
 };
 
+/** A score or a number of standard deviations. */
+export const score = (value: number): string => value.toFixed(Math.abs(value) < 10 ? 2 : 1).replace('-', '−');
+
+export const moment = (time: number): string =>
+  new Date(time).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
+
 export const clock = (time: number): string =>
   new Date(time).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 

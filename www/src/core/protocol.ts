@@ -1,7 +1,7 @@
 /** The messages between the page and its worker, and the calls they carry. */
 
 import type { BackendWish } from './backend-choice.ts';
-import type { Answer, ClientEvent, ModelCard, Picture } from './client-types.ts';
+import type { Answer, ClientEvent, ModelCard, Picture, Verdict } from './client-types.ts';
 import type { Fault } from './fault.ts';
 import type { Sighting } from './ledger.ts';
 import type { Noise, NoiseOffer, SiteView } from './site/site-types.ts';
@@ -37,11 +37,13 @@ export interface NoticeEvent {
 
 export type CallEvent = ClientEvent | CodeEvent | NoticeEvent;
 
-/** The calls of a scan. Image bytes go in; no key and no CLS token comes back. */
+/** The calls of a scan. Image bytes go in; no key and no CLS token comes back: between `examine` and `proceed` it stays in the module. */
 export interface ScanCalls {
   open: { args: { relay: string; model: string }; value: Opened };
   preview: { args: { bytes: Uint8Array }; value: Picture };
-  scan: { args: { bytes: Uint8Array }; value: Answer };
+  examine: { args: { bytes: Uint8Array }; value: Verdict | null };
+  proceed: { args: null; value: Answer };
+  forget: { args: null; value: null };
   phantom: { args: { seed: number; lesion: boolean }; value: Uint8Array };
 }
 

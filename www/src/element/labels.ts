@@ -1,6 +1,6 @@
 /** The words for steps, in the order in which they happen. */
 
-import type { StepKey } from '../core/controller.ts';
+import type { StepKey } from '../core/scan-state.ts';
 
 export interface StepLabel {
   key: StepKey;
@@ -14,12 +14,14 @@ export const PREPARATION: StepLabel[] = [
   { key: 'models', label: 'Ask which models there are' },
   { key: 'card', label: 'Read the model card' },
   { key: 'encoder', label: 'Fetch the encoder', unit: 'bytes' },
+  { key: 'detector', label: 'Fetch the detector', unit: 'bytes' },
   { key: 'key', label: 'Make a key on this device' },
   { key: 'session', label: 'Open a session' },
 ];
 
 export const SCAN: StepLabel[] = [
   { key: 'decode', label: 'Decode the image, here' },
+  { key: 'detect', label: 'Check it for tampering, here' },
   { key: 'encode', label: 'Encode it to a CLS token, here' },
   { key: 'seal', label: 'Seal the token, here' },
   { key: 'send', label: 'Relay computes on ciphertext' },

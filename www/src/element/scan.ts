@@ -1,37 +1,45 @@
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { parseWish } from '../core/backend-choice.ts';
 import { type Offer, offeredModels } from '../core/catalogue.ts';
-import { type Chosen, Controller } from '../core/controller.ts';
-import { count } from '../core/format.ts';
+import { Controller } from '../core/controller.ts';
+import { exported, StoredBook } from '../core/history.ts';
 import type { Sighting } from '../core/ledger.ts';
 import { probe } from '../core/probe.ts';
+import type { Chosen, State } from '../core/scan-state.ts';
 import { spawnWorker } from '../core/spawn.ts';
+import { Thresholds } from '../core/thresholds.ts';
 import { watchRequests } from '../core/watch.ts';
 import { ownAssets, WORKER } from './assets.ts';
 import { isCodeOf } from './code-files.ts';
 import { drawBlob, drawPicture } from './draw.ts';
+import { drawHeat } from './heat.ts';
+import { save } from './save.ts';
 import { styles } from './styles.ts';
 import { answerView } from './views/answer.ts';
-import { cardView } from './views/card.ts';
 import { dropView, imageView, storyView } from './views/drop.ts';
+import type { Heat } from './views/heat.ts';
 import { icon } from './views/icons.ts';
-import { ledgerView } from './views/ledger.ts';
 import { modelView } from './views/model.ts';
-import { relayView } from './views/relay.ts';
+import { proofsView } from './views/proofs.ts';
 import { announcement, assuranceView, backendView, faultView, noticeView } from './views/status.ts';
 import { stepsView } from './views/steps.ts';
+import { verdictView } from './views/verdict.ts';
 
 /** The model whose images we can draw ourselves. */
 const DRAWN = 'brain-mri';
 
 /** Who takes the focus of a button that is gone, in this order. */
-const HEIRS = ['cancel', 'scan', 'pick'];
+const HEIRS = ['withhold', 'cancel', 'scan', 'pick', 'history-clear', 'history-clear-really'];
+
+/** What the button of a scan promises. */
+const offerOf = ({ answer, phase }: State): string =>
+  phase === 'withheld' ? 'Check again' : answer ? 'Seal and classify again' : 'Seal and classify';
 
 const withoutSlash = (address: string): string => address.replace(/\/+$/, '');
 
 /**
  * `<veilsight-scan relay model choice backend theme assets>`: choose an image, see it encoded and sealed on the device, and read the
- * answer that the relay computed on ciphertext. Fires `veilsight-progress`, `veilsight-answer` and `veilsight-error`.
+ * answer that the relay computed on ciphertext. Its events stand in README.md.
  */
 export class VeilsightScan extends LitElement {
   static override styles = styles;
@@ -44,6 +52,8 @@ export class VeilsightScan extends LitElement {
     assets: { type: String },
     dragging: { state: true },
     offers: { state: true },
+    heat: { state: true },
+    clearing: { state: true },
   };
 
   /** Address of the relay; empty: where this module came from. */
@@ -60,10 +70,15 @@ export class VeilsightScan extends LitElement {
   declare assets: string;
   declare dragging: boolean;
   declare offers: Offer[];
+  declare heat: Heat;
+  /** Whether the history is about to be cleared. */
+  declare clearing: boolean;
 
   #controller: Controller | null = null;
   #stopWatching: (() => void) | null = null;
   #drawn: unknown = null;
+  #judged: unknown = null;
+  #phase = 'idle';
 
   constructor() {
     super();
@@ -75,6 +90,8 @@ export class VeilsightScan extends LitElement {
     this.theme = 'auto';
     this.assets = '';
     this.dragging = false;
+    this.heat = { shown: false, opacity: 0.5 };
+    this.clearing = false;
   }
 
   override connectedCallback(): void {
@@ -109,7 +126,8 @@ export class VeilsightScan extends LitElement {
   }
 
   override updated(): void {
-    const canvas = this.renderRoot.querySelector('canvas');
+    this.#drawHeat();
+    const canvas = this.renderRoot.querySelector<HTMLCanvasElement>('canvas:not(.heat)');
     const state = this.#controller?.state;
     const content = state?.picture ?? state?.image?.blob ?? null;
     if (!canvas || !state || content === this.#drawn) {
@@ -119,6 +137,30 @@ export class VeilsightScan extends LitElement {
     this.#drawn = content;
     if (state.picture) drawPicture(canvas, state.picture);
     else if (state.image) void drawBlob(canvas, state.image.blob, () => this.#drawn === content);
+  }
+
+  #drawHeat(): void {
+    const canvas = this.renderRoot.querySelector<HTMLCanvasElement>('canvas.heat');
+    const verdict = this.#controller?.state.verdict;
+    if (canvas && verdict) drawHeat(canvas, verdict, this.heat.shown ? this.heat.opacity : 0);
+  }
+
+  /** A flagged image shows where at once, and puts the safe answer under the hand that is on this element anyway. */
+  #changed(): void {
+    if (!this.#controller) return;
+    const { verdict, phase } = this.#controller.state;
+    if (verdict !== this.#judged) {
+      this.#judged = verdict;
+      this.heat = { ...this.heat, shown: this.#controller.judgement?.flagged ?? false };
+    }
+    this.requestUpdate();
+    const asks = phase === 'flagged' && this.#phase !== phase;
+    this.#phase = phase;
+    if (!asks) return;
+    void this.updateComplete.then(() => {
+      const idle = document.activeElement === document.body && !this.shadowRoot?.activeElement;
+      if (idle) this.renderRoot.querySelector<HTMLButtonElement>('#withhold')?.focus();
+    });
   }
 
   #begin(): void {
@@ -136,10 +178,14 @@ export class VeilsightScan extends LitElement {
         isOnline: () => navigator.onLine,
         relayAnswersAtAll: (ledger) => probe(relay, ledger),
         isCode: isCodeOf(assets),
+        book: new StoredBook(),
+        thresholds: new Thresholds(),
       },
       {
-        onChange: () => this.requestUpdate(),
+        onChange: () => this.#changed(),
         onProgress: (event) => this.#fire('veilsight-progress', event),
+        onVerdict: (judgement) => this.#fire('veilsight-verdict', judgement, true),
+        onDecision: (sent) => this.#fire('veilsight-decision', { sent }),
         onAnswer: (answer) => this.#fire('veilsight-answer', answer),
         onFault: (fault) => this.#fire('veilsight-error', fault),
       },
@@ -173,8 +219,9 @@ export class VeilsightScan extends LitElement {
     );
   }
 
-  #fire(name: string, detail: unknown): void {
-    this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
+  /** False where a listener has called `preventDefault` on an event that allows it. */
+  #fire(name: string, detail: unknown, cancelable = false): boolean {
+    return this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true, cancelable }));
   }
 
   #choose(file: File): void {
@@ -222,6 +269,27 @@ export class VeilsightScan extends LitElement {
     cancel: () => this.#controller?.cancel(),
     clear: () => this.#controller?.clear(),
     retry: () => void this.#controller?.retry(),
+    send: () => void this.#controller?.decide(true),
+    withhold: () => void this.#controller?.decide(false),
+    showHeat: (event: Event) => {
+      this.heat = { ...this.heat, shown: (event.target as HTMLInputElement).checked };
+    },
+    fadeHeat: (event: Event) => {
+      this.heat = { ...this.heat, opacity: (event.target as HTMLInputElement).valueAsNumber };
+    },
+    moveThreshold: (event: Event) => this.#controller?.setThreshold((event.target as HTMLInputElement).valueAsNumber),
+    resetThreshold: () => this.#controller?.setThreshold(null),
+    exportHistory: () => save('veilsight-history.json', exported(this.#controller?.logbook.records ?? [])),
+    askClear: () => {
+      this.clearing = true;
+    },
+    keepHistory: () => {
+      this.clearing = false;
+    },
+    clearHistory: () => {
+      this.clearing = false;
+      void this.#controller?.logbook.clear();
+    },
   };
 
   override render(): TemplateResult | typeof nothing {
@@ -232,7 +300,7 @@ export class VeilsightScan extends LitElement {
     return html`
       <div class="frame">
         <p class="research">${icon('info')} <span><strong>Research use only.</strong> Not a medical device.</span></p>
-        <p class="hidden" role="status" aria-live="polite" id="announce">${announcement(state)}</p>
+        <p class="hidden" role="status" aria-live="polite" id="announce">${announcement(state, controller.judgement)}</p>
         <input id="file" class="hidden" type="file" accept="image/png,image/jpeg,.png,.jpg,.jpeg" tabindex="-1"
           aria-label="Image file" @change=${this.#picked} />
         <div class="main">
@@ -242,13 +310,19 @@ export class VeilsightScan extends LitElement {
             ${
               waiting
                 ? storyView()
-                : html`${answerView(state)} ${assuranceView(state)} ${stepsView(state, controller.busy)} ${backendView(state)}`
+                : html`${this.#found(controller)} ${assuranceView(state)} ${stepsView(state, controller.busy)} ${backendView(state)}`
             }
           </div>
         </div>
-        ${this.#proofs(controller)}
+        ${proofsView(controller, this.clearing, this.#actions)}
       </div>
     `;
+  }
+
+  /** An answer comes first; an open question comes before everything. */
+  #found(controller: Controller): TemplateResult {
+    const { state, judgement } = controller;
+    return html`${answerView(state)} ${verdictView(state, judgement, this.#actions)}`;
   }
 
   #left(controller: Controller): TemplateResult {
@@ -263,50 +337,12 @@ export class VeilsightScan extends LitElement {
       phantom: state.image?.phantom ?? false,
       side: state.picture?.width ?? null,
       busy: controller.busy,
-      canScan: state.picture !== null,
-      answered: state.answer !== null,
+      canScan: state.picture !== null && state.phase !== 'flagged',
+      offer: offerOf(state),
       dragging: this.dragging,
+      verdict: state.verdict,
+      heat: this.heat,
     };
     return imageView(view, this.#actions);
-  }
-
-  #proofs(controller: Controller): TemplateResult {
-    const { state, ledger } = controller;
-    const { requests, ciphertextOut } = ledger.totals();
-    const sections = [
-      [
-        'ledger',
-        'list',
-        'Egress ledger',
-        `${count(requests)} requests, ${count(ciphertextOut)} bytes of ciphertext out`,
-        ledgerView(ledger, !controller.busy),
-      ],
-      [
-        'relay',
-        'eye',
-        'What did the relay see?',
-        'The bytes it received, and what they tell it',
-        relayView(ledger.lastCiphertext()),
-      ],
-      [
-        'card',
-        'card',
-        'Model card',
-        state.card ? `${state.card.title}, version ${state.card.version}` : 'Data, metrics, limits, licence',
-        cardView(state.card),
-      ],
-    ] as const;
-    return html`
-      <div class="proofs">
-        ${sections.map(
-          ([id, name, title, summary, content]) => html`
-            <details id=${id} class="proof">
-              <summary>${icon(name)}<span><strong>${title}</strong><span class="muted">${summary}</span></span></summary>
-              <div class="proof-body">${content}</div>
-            </details>
-          `,
-        )}
-      </div>
-    `;
   }
 }

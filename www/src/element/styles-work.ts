@@ -111,6 +111,9 @@ export const workStyles = css`
     border-radius: 16px;
     border: 1px solid var(--line);
   }
+  .screen > canvas {
+    grid-area: 1 / 1;
+  }
   canvas {
     width: min(256px, 100%);
     aspect-ratio: 1;

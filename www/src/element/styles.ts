@@ -1,6 +1,7 @@
 /** Constructable style sheets: they hold under a CSP without `unsafe-inline`, in any page. */
 
 import { css } from 'lit';
+import { checkStyles } from './styles-check.ts';
 import { detailStyles } from './styles-detail.ts';
 import { workStyles } from './styles-work.ts';
 
@@ -249,4 +250,4 @@ const base = css`
   }
 `;
 
-export const styles = [base, workStyles, detailStyles];
+export const styles = [base, workStyles, detailStyles, checkStyles];

@@ -61,8 +61,15 @@ export class Engine implements Pick<Handlers, 'start' | keyof ScanCalls> {
 
   preview = async ({ bytes }: { bytes: Uint8Array }) => this.#opened().preview(bytes);
 
-  scan = async ({ bytes }: { bytes: Uint8Array }, { emit, signal }: CallContext) =>
-    this.#opened().scan(bytes, emit, signal);
+  examine = async ({ bytes }: { bytes: Uint8Array }, { emit, signal }: CallContext) =>
+    this.#opened().examine(bytes, emit, signal);
+
+  proceed = async (_args: null, { emit, signal }: CallContext) => this.#opened().proceed(emit, signal);
+
+  forget = async (): Promise<null> => {
+    this.#client?.forget();
+    return null;
+  };
 
   phantom = async ({ seed, lesion }: { seed: number; lesion: boolean }, { signal }: CallContext) =>
     (await this.#load('cpu', signal)).phantom_png(seed, lesion);

@@ -13,13 +13,11 @@ use crate::train::{
 /// Adds the gradient of every parameter to `grad`, from `dy`, that of the predictions of the last [`super::forward`].
 pub fn backward(layout: &MaeLayout, w: &[f32], dy: &[f32], tape: &mut MaeTape, grad: &mut [f32]) {
     blocks_backward(layout, w, dy, tape, Some(grad));
-    let (d, tokens) = (layout.config.encoder.dim, layout.config.encoder.tokens());
-    let width = layout.config.encoder.patch_len();
+    let (d, width) = (layout.config.encoder.dim, layout.config.encoder.patch_len());
     let dx = &tape.tokens;
     let places = tape.masks.iter().flat_map(|mask| std::iter::once(0).chain(mask.visible.iter().map(|patch| patch + 1)));
     let mut embedded = Vec::with_capacity(dx.len());
     for (row, token) in dx.chunks_exact(d).zip(places) {
-        debug_assert!(token < tokens);
         math::add_scaled(&mut layout.pos.of_mut(grad)[token * d..(token + 1) * d], row, 1.0);
         if token == 0 {
             math::add_scaled(layout.cls.of_mut(grad), row, 1.0);

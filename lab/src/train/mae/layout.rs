@@ -124,7 +124,7 @@ fn sines(d: usize, grid: usize) -> Vec<f32> {
     for place in 0..grid * grid {
         for i in 0..d {
             let at = if i < d / 2 { place % grid } else { place / grid };
-            out.push(if i / quarter % 2 == 0 { wave(at, i).sin() } else { wave(at, i).cos() });
+            out.push(if (i / quarter).is_multiple_of(2) { wave(at, i).sin() } else { wave(at, i).cos() });
         }
     }
     out

@@ -14,10 +14,15 @@ pub(super) struct Attention {
     pub(super) projection: Linear,
 }
 
+/// Queries `[tokens, dim]`, keys and values `[tokens, 2, dim]` of tokens.
+pub(crate) struct Projected {
+    pub(super) queries: Vec<f32>,
+    pub(super) keys_values: Vec<f32>,
+}
+
 /// Space for one image of some number of tokens.
 pub(super) struct Space {
-    queries: Vec<f32>,
-    keys_values: Vec<f32>,
+    projected: Projected,
     /// Keys of a head, transposed: `[head_dim, tokens]`.
     keys: Panels,
     /// Values of a head, `[tokens, head_dim]`, with rows of zeros for the padding of `scores`.
@@ -31,8 +36,7 @@ impl Space {
         let (dim, width) = (widths.dim, widths.dim / widths.heads);
         let padded = tokens.next_multiple_of(LANES);
         Self {
-            queries: vec![0.0; tokens * dim],
-            keys_values: vec![0.0; tokens * 2 * dim],
+            projected: Projected { queries: vec![0.0; tokens * dim], keys_values: vec![0.0; tokens * 2 * dim] },
             keys: Panels::pack(width, padded, |_, _| 0.0),
             values: Panels::pack(padded, width, |_, _| 0.0),
             scores: vec![0.0; tokens * padded],
@@ -40,14 +44,33 @@ impl Space {
     }
 }
 
+impl Space {
+    /// Takes the tokens `chosen` of `known` as the first tokens of this image.
+    pub(super) fn recall(&mut self, known: &Projected, chosen: &[usize], dim: usize) {
+        let pairs =
+            [(&mut self.projected.queries, &known.queries, dim), (&mut self.projected.keys_values, &known.keys_values, 2 * dim)];
+        for (rows, known, width) in pairs {
+            let chosen = chosen.iter().map(|token| &known[token * width..(token + 1) * width]);
+            rows.chunks_exact_mut(width).zip(chosen).for_each(|(row, known)| row.copy_from_slice(known));
+        }
+    }
+}
+
 impl Attention {
-    /// Adds the attention of the first `wanted` tokens over all of `normal` `[tokens, dim]`, which is overwritten.
-    pub(super) fn add(&self, normal: &mut [f32], wanted: usize, space: &mut Space, output: Output) {
+    /// Queries of the first `wanted` and keys and values of all tokens of `normal` `[tokens, dim]`; the first `known` are left as they are.
+    pub(super) fn project(&self, normal: &[f32], dim: usize, [known, wanted]: [usize; 2], projected: &mut Projected) {
+        let rows = Rows { data: &normal[known * dim..], stride: dim, count: normal.len() / dim - known };
+        self.keys_values.apply(rows, Output { data: &mut projected.keys_values[known * 2 * dim..], stride: 2 * dim });
+        let rows = Rows { count: wanted.saturating_sub(known), ..rows };
+        self.queries.apply(rows, Output { data: &mut projected.queries[known * dim..], stride: dim });
+    }
+
+    /// Adds the attention of the first `wanted` tokens over all of `normal` `[tokens, dim]`, which is overwritten. The first `known`
+    /// tokens were recalled.
+    pub(super) fn add(&self, normal: &mut [f32], [known, wanted]: [usize; 2], space: &mut Space, output: Output) {
         let dim = output.stride;
         let (tokens, width) = (normal.len() / dim, dim / self.heads);
-        let rows = Rows { data: normal, stride: dim, count: tokens };
-        self.keys_values.apply(rows, Output { data: &mut space.keys_values, stride: 2 * dim });
-        self.queries.apply(Rows { count: wanted, ..rows }, Output { data: &mut space.queries, stride: dim });
+        self.project(normal, dim, [known, wanted], &mut space.projected);
         for first in (0..dim).step_by(width) {
             let mixed = Output { data: &mut normal[first..], stride: dim };
             head(space, first, Sizes { tokens, wanted, dim, width }, mixed);
@@ -67,12 +90,12 @@ struct Sizes {
 /// softmax(Q·Kᵀ / √width) · V of the head whose columns begin at `first`.
 fn head(space: &mut Space, first: usize, sizes: Sizes, mixed: Output) {
     let Sizes { tokens, wanted, dim, width } = sizes;
-    let pairs = &space.keys_values;
+    let pairs = &space.projected.keys_values;
     space.keys.fill(|row, token| if token < tokens { pairs[token * 2 * dim + first + row] } else { 0.0 });
     space.values.fill(|token, column| if token < tokens { pairs[(token * 2 + 1) * dim + first + column] } else { 0.0 });
 
     let padded = space.keys.n;
-    let queries = Rows { data: &space.queries[first..], stride: dim, count: wanted };
+    let queries = Rows { data: &space.projected.queries[first..], stride: dim, count: wanted };
     multiply(queries, &space.keys, None, false, Output { data: &mut space.scores, stride: padded });
     let scale = 1.0 / (width as f32).sqrt();
     let scores = &mut space.scores[..wanted * padded];

@@ -1,7 +1,7 @@
 //! The blocks of a network of the CPU engine, for any number of tokens.
 
 use super::{
-    attention::{self, Attention},
+    attention::{self, Attention, Projected},
     linear::{Linear, Output, Rows},
     math,
 };
@@ -70,13 +70,35 @@ impl Space {
     }
 }
 
+impl Space {
+    /// Lets the tokens `chosen` of `known` be the first of the image that is run next; give [`Block::run_known`] their number.
+    pub(crate) fn recall(&mut self, known: &Projected, chosen: &[usize]) {
+        self.attention.recall(known, chosen, self.dim);
+    }
+}
+
 impl Block {
     /// Runs the block on tokens `[tokens, dim]`; only the first `wanted` of them are computed, from all.
     pub(crate) fn run(&self, values: &mut [f32], wanted: usize, space: &mut Space) {
+        self.run_known(values, [0, wanted], space);
+    }
+
+    /// What the block's attention makes of tokens `[tokens, dim]` that are the same in every image, to be computed once.
+    pub(crate) fn project(&self, tokens: &[f32]) -> Projected {
+        let dim = self.norm1.weight.len();
+        let mut normal = vec![0.0; tokens.len()];
+        self.norm1.apply(tokens, &mut normal);
+        let mut projected = Projected { queries: vec![0.0; tokens.len()], keys_values: vec![0.0; 2 * tokens.len()] };
+        self.attention.project(&normal, dim, [0, tokens.len() / dim], &mut projected);
+        projected
+    }
+
+    /// As [`Self::run`], where the first `known` tokens were recalled.
+    pub(crate) fn run_known(&self, values: &mut [f32], [known, wanted]: [usize; 2], space: &mut Space) {
         let (dim, hidden) = (space.dim, space.hidden_width);
-        self.norm1.apply(values, &mut space.normal);
+        self.norm1.apply(&values[known * dim..], &mut space.normal[known * dim..]);
         let output = Output { data: &mut *values, stride: dim };
-        self.attention.add(&mut space.normal, wanted, &mut space.attention, output);
+        self.attention.add(&mut space.normal, [known, wanted], &mut space.attention, output);
 
         let normal = &mut space.normal[..wanted * dim];
         self.norm2.apply(&values[..wanted * dim], normal);

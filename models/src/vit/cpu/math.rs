@@ -91,6 +91,18 @@ pub(super) fn layer_norm(input: &[f32], output: &mut [f32], weight: &[f32], bias
     }
 }
 
+/// The mean of `(a - b)²`, summed as [`fold`] does.
+pub(crate) fn mean_square(a: &[f32], b: &[f32]) -> f32 {
+    let (count, square) = (a.len(), |a: f32, b: f32| (a - b) * (a - b));
+    let ((a, a_tail), (b, b_tail)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let mut lanes = [0.0; LANES];
+    for (a, b) in a.iter().zip(b) {
+        (0..LANES).for_each(|lane| lanes[lane] += square(a[lane], b[lane]));
+    }
+    let tail = a_tail.iter().zip(b_tail);
+    tail.fold(add_up(&lanes), |sum, (a, b)| sum + square(*a, *b)) / count as f32
+}
+
 fn max(row: &[f32]) -> f32 {
     let larger = |a: f32, b: f32| if a > b { a } else { b };
     let (chunks, tail) = row.as_chunks::<LANES>();
@@ -103,7 +115,7 @@ fn max(row: &[f32]) -> f32 {
 
 /// Folds eight interleaved partial sums and adds them up, in an order that no platform changes.
 #[inline(always)]
-fn fold(row: &[f32], step: impl Fn(f32, f32) -> f32) -> f32 {
+pub(crate) fn fold(row: &[f32], step: impl Fn(f32, f32) -> f32) -> f32 {
     let (chunks, tail) = row.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];
     for chunk in chunks {

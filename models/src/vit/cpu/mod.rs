@@ -7,10 +7,11 @@ mod attention;
 mod block;
 mod linear;
 pub(crate) mod load;
-mod math;
+pub(crate) mod math;
 
 use crate::{ModelError, VitConfig};
 use attention::Attention;
+pub(crate) use attention::Projected;
 pub(crate) use block::{Block, Norm, Space, Widths};
 pub(crate) use linear::{Linear, Output, Rows};
 

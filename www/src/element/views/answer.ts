@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
-import type { State } from '../../core/controller.ts';
 import { bytes, count, duration, percent } from '../../core/format.ts';
+import type { State } from '../../core/scan-state.ts';
 
 const confidence = (p: number): string => {
   if (p >= 0.95) return 'The model is confident.';
@@ -13,12 +13,14 @@ export function answerView(state: State): TemplateResult | typeof nothing {
   const { answer } = state;
   const top = answer?.classes[answer.top];
   if (!answer || !top) return nothing;
-  const { decode, encode, seal, relay, open } = answer.timings;
+  const { decode, detect, encode, seal, relay, open } = answer.timings;
   const facts: [string, string][] = [
     ['Left this device', `${bytes(answer.sealed_bytes)} sealed`],
     ['Came back', `${bytes(answer.answer_bytes)} sealed`],
-    ['From file to answer', duration(decode + encode + seal + relay + open)],
-    ['Of that, encoding', duration(encode)],
+    ['From file to answer', duration(decode + detect + encode + seal + relay + open)],
+    detect > 0
+      ? ['Of that, check + encoding', `${duration(detect)} + ${duration(encode)}`]
+      : ['Of that, encoding', duration(encode)],
   ];
   return html`
     <section class="answer" aria-labelledby="answer-title">

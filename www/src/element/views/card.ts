@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
-import type { ModelCard } from '../../core/client-types.ts';
-import { bytes, cardRows } from '../../core/format.ts';
+import type { DetectorCard, ModelCard } from '../../core/client-types.ts';
+import { bytes, cardRows, percent } from '../../core/format.ts';
 
 const rows = (map: Record<string, unknown>): TemplateResult => html`
   <dl class="rows">
@@ -43,10 +43,18 @@ function overview(card: ModelCard): Record<string, unknown> {
     encoder: card.encoder?.bytes
       ? `${bytes(card.encoder.bytes)}${card.encoder.storage ? `, ${card.encoder.storage}` : ''}`
       : undefined,
+    detector: card.detector ? bytes(card.detector.bytes) : 'none',
     encryption: card.he_parameters,
     licence: card.licence,
   };
 }
+
+const detectorOf = (detector: DetectorCard): Record<string, unknown> => ({
+  'default threshold': detector.threshold,
+  'clean images flagged': percent(detector.false_positive_rate),
+  'measured on': detector.attack,
+  ...detector.training,
+});
 
 /** The model card: what the model is, what it was trained on, how well it does, and where it must not be trusted. */
 export function cardView(card: ModelCard | null): TemplateResult {
@@ -60,6 +68,7 @@ export function cardView(card: ModelCard | null): TemplateResult {
           : nothing
       }
       ${card.metrics ? section('How well it does', rows(card.metrics)) : nothing}
+      ${card.detector ? section('How it checks for tampering', rows(detectorOf(card.detector))) : nothing}
       ${card.training ? section('What it was trained on', folded(card.training)) : nothing}
       ${card.provenance ? section('Where it comes from', rows(asMap(card.provenance))) : nothing}
     </div>

@@ -1,4 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
+import type { Verdict } from '../../core/client-types.ts';
+import { type Heat, type HeatActions, heatCanvas, heatControls } from './heat.ts';
 import { icon } from './icons.ts';
 
 export interface DropActions {
@@ -64,7 +66,7 @@ export function storyView(): TemplateResult {
   `;
 }
 
-export interface ImageActions extends DropActions {
+export interface ImageActions extends DropActions, HeatActions {
   scan: () => void;
   cancel: () => void;
   clear: () => void;
@@ -78,8 +80,11 @@ export function imageView(
     side: number | null;
     busy: boolean;
     canScan: boolean;
-    answered: boolean;
+    /** What the button of a scan says. */
+    offer: string;
     dragging: boolean;
+    verdict: Verdict | null;
+    heat: Heat;
   },
   actions: ImageActions,
 ): TemplateResult {
@@ -96,6 +101,7 @@ export function imageView(
     >
       <div class="screen">
         <canvas class=${view.side ? 'sharp' : 'waiting'} role="img" aria-label=${`${caption}. ${view.name}`}></canvas>
+        ${view.verdict ? heatCanvas(view.verdict, view.heat) : nothing}
       </div>
       <figcaption>
         <span class="file" title=${view.name}>${view.name}</span>
@@ -103,13 +109,14 @@ export function imageView(
         ${view.phantom ? html`<span class="tag drawing">Drawing by Veilsight, not a patient</span>` : nothing}
       </figcaption>
     </figure>
+    ${heatControls(view.verdict, view.heat, actions)}
     <div class="actions">
       ${
         view.busy
           ? html`<button class="wide" id="cancel" @click=${actions.cancel}>Cancel</button>`
           : html`
               <button class="primary wide" id="scan" ?disabled=${!view.canScan} @click=${actions.scan}>
-                ${icon('lock')} ${view.answered ? 'Seal and classify again' : 'Seal and classify'}
+                ${icon('lock')} ${view.offer}
               </button>
             `
       }

@@ -12,6 +12,8 @@ const PATHS = {
   info: svg`<circle cx="12" cy="12" r="8.5"/><path d="M12 11v5m0-8v.01"/>`,
   list: svg`<path d="M9 6.5h11M9 12h11M9 17.5h11M4.5 6.5h.01M4.5 12h.01M4.5 17.5h.01"/>`,
   eye: svg`<path d="M2.8 12S6.2 5.8 12 5.8 21.2 12 21.2 12 17.8 18.2 12 18.2 2.8 12 2.8 12Z"/><circle cx="12" cy="12" r="2.8"/>`,
+  shield: svg`<path d="M12 3.5 5 6v5.5c0 4.3 2.9 7.4 7 9 4.1-1.6 7-4.7 7-9V6Z"/><path d="m8.8 12 2.3 2.3 4.2-4.4"/>`,
+  clock: svg`<circle cx="12" cy="12" r="8.5"/><path d="M12 7.2V12l3.2 2"/>`,
   card: svg`<rect x="3.5" y="5" width="17" height="14" rx="2.5"/><path d="M7 10h4m-4 4h10M14.5 10H17"/>`,
 } as const;
 

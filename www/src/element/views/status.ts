@@ -1,8 +1,10 @@
 import { html, nothing, type TemplateResult } from 'lit';
-import type { State } from '../../core/controller.ts';
+import type { Judgement } from '../../core/detection.ts';
 import { canRetry, faultTitle } from '../../core/fault.ts';
 import { percent } from '../../core/format.ts';
+import type { State } from '../../core/scan-state.ts';
 import { icon } from './icons.ts';
+import { verdictTitle } from './verdict.ts';
 
 /** A fault: what happened, what to do, and a button where trying again makes sense. */
 export function faultView({ fault }: Pick<State, 'fault'>, retry: () => void): TemplateResult | typeof nothing {
@@ -27,7 +29,7 @@ export function noticeView({ notice }: Pick<State, 'notice'>): TemplateResult | 
 }
 
 /** One line for screen readers; changes only when the phase does. */
-export function announcement(state: State): string {
+export function announcement(state: State, judgement: Judgement | null): string {
   const top = state.answer?.classes[state.answer.top];
   switch (state.phase) {
     case 'preparing':
@@ -35,13 +37,19 @@ export function announcement(state: State): string {
     case 'ready':
       return 'Ready. Nothing of the image has left this device. Seal and classify when you like.';
     case 'scanning':
-      return 'Encoding, sealing and asking the relay.';
+      return 'Checking, encoding, sealing and asking the relay.';
+    case 'flagged':
+      return 'This image looks tampered with. Nothing of it has been sent: decide whether to send it.';
+    case 'withheld':
+      return 'The image was not sent.';
     case 'answered':
-      return top ? `Answer: ${top.label}, ${percent(top.probability)}.` : '';
+      return top ? `${found(judgement)}Answer: ${top.label}, ${percent(top.probability)}.` : '';
     default:
       return '';
   }
 }
+
+const found = (judgement: Judgement | null): string => (judgement ? `${verdictTitle(judgement)}. ` : '');
 
 /** Said as long as it is true: before the first scan of an image. */
 export function assuranceView(state: State): TemplateResult | typeof nothing {

@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
-import type { State, StepState } from '../../core/controller.ts';
 import { bytes, duration } from '../../core/format.ts';
+import type { State, StepState } from '../../core/scan-state.ts';
 import { PREPARATION, SCAN, type StepLabel } from '../labels.ts';
 import { icon } from './icons.ts';
 
@@ -18,7 +18,7 @@ function stepView(label: StepLabel, step: StepState | undefined, busy: boolean):
   const progress = progressOf(step);
   const running = progress === 'running' && busy && step;
   return html`
-    <li class="step ${running ? 'running' : progress === 'done' ? 'done' : 'waiting'}">
+    <li data-step=${label.key} class="step ${running ? 'running' : progress === 'done' ? 'done' : 'waiting'}">
       <span class="dot">${progress === 'done' ? icon('check') : nothing}</span>
       <span class="step-label">${label.label}</span>
       <span class="step-time">
@@ -52,11 +52,16 @@ function groupView(title: string, labels: StepLabel[], state: State, busy: boole
   `;
 }
 
+/** Steps that only a model with a detector has; shown until it is known that this one has none. */
+const OF_THE_DETECTOR = new Set(['detector', 'detect']);
+
 /** The steps in two groups: what is done once, and what each image takes. */
 export function stepsView(state: State, busy: boolean): TemplateResult {
+  const unchecked = state.card !== null && !state.card.detector;
+  const shown = (labels: StepLabel[]) => labels.filter(({ key }) => !unchecked || !OF_THE_DETECTOR.has(key));
   return html`
     <div class="step-groups">
-      ${groupView('Once, before the first image', PREPARATION, state, busy)} ${groupView('This image', SCAN, state, busy)}
+      ${groupView('Once, before the first image', shown(PREPARATION), state, busy)} ${groupView('This image', shown(SCAN), state, busy)}
     </div>
   `;
 }
