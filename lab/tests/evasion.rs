@@ -14,9 +14,11 @@ use lab::{
         arena::{Arena, Settings},
         ball::{Ball, Norm},
         cases::{self, Case},
+        evade::evade,
         filters::back_through,
         judge::{Guard, Judge},
         loss::Loss,
+        measure::Before,
         objective::{Classifier, Objective},
         run::Outcome,
     },
@@ -218,6 +220,49 @@ fn who_knows_the_detector_passes_it_where_others_are_flagged() {
     let unaware = passes(&attack("apgd-linf-0.1", Settings::default(), Some(&guard)));
     let adaptive = passes(&attack("adaptive-linf-0.1", Settings::default(), Some(&guard)));
     assert!(adaptive > unaware + 8, "{adaptive} {unaware}");
+}
+
+#[test]
+fn written_images_are_answered_wrongly_from_their_files() {
+    let Ring { network, pipeline, cases } = ring();
+    let judge = Judge { pipeline, guard: None };
+    let arena = Arena { network, judge, surrogate: None, detector: None, settings: Settings::default() };
+    let folder = tempfile::tempdir().unwrap();
+    let found = evade(&arena, "pgd-linf-0.1".parse().unwrap(), cases, folder.path(), &|| ()).unwrap();
+    assert!(found.len() > 6, "{}", found.len());
+    for (case, _, row) in &found {
+        let answer = |file: &str| {
+            let encoded = pipeline.encode(&std::fs::read(folder.path().join(file)).unwrap()).unwrap();
+            models::head::top_class(&encoded.logits)
+        };
+        assert_eq!(answer(&row.clean), case.class);
+        assert_ne!(answer(&row.attacked), case.class);
+    }
+    let error = evade(&arena, "pgd-linf-0".parse().unwrap(), cases, folder.path(), &|| ()).unwrap_err();
+    assert!(error.to_string().contains("try a larger ε"), "{error}");
+}
+
+#[test]
+fn figures_add_up() {
+    let Ring { network, pipeline, cases } = ring();
+    let guard = roughness();
+    let judge = Judge { pipeline, guard: Some(&guard) };
+    let settings = Settings { steps: Some(8), restarts: None };
+    let arena = Arena { network, judge, surrogate: None, detector: Some(&guard), settings };
+    let before = Before::new(&arena, cases).unwrap();
+    let clean = before.clean();
+    let row = before.attack(&arena, "apgd-linf-0.1".parse().unwrap(), true, &|| ()).unwrap();
+    let share =
+        |outcomes: &str, letters: &str| outcomes.chars().filter(|c| letters.contains(*c)).count() as f64 / cases.len() as f64;
+    let detected = row.detected.as_ref().unwrap();
+    assert_eq!(clean.accuracy.mean, share(&clean.outcomes, "rR"));
+    assert_eq!(clean.fpr.unwrap().mean, share(&clean.outcomes, "RW"));
+    assert_eq!(row.undefended_accuracy.mean, share(&row.outcomes, "rR"));
+    assert_eq!(detected.tpr.mean, share(&row.outcomes, "RW"));
+    assert_eq!(detected.system_accuracy.mean, share(&row.outcomes, "rRW"));
+    // Noise of an attacker who knows nothing of it is rough.
+    assert!(detected.auc.mean > 0.8, "{:?}", detected.auc);
+    assert_eq!((detected.roc[0], detected.roc[detected.roc.len() - 1]), ((0.0, 0.0), (1.0, 1.0)));
 }
 
 #[test]

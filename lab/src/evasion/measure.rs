@@ -72,11 +72,11 @@ impl<'a> Before<'a> {
         numbers.join(" ")
     }
 
-    /// Attacks every image by `spec` and measures.
+    /// Attacks every image by `spec` and measures; ROC curve and filters only where `whole`.
     ///
     /// # Errors
     /// As [`Arena::run`].
-    pub fn attack(&self, arena: &Arena, spec: Spec, with_curve: bool, progress: &(dyn Fn() + Sync)) -> Result<Row> {
+    pub fn attack(&self, arena: &Arena, spec: Spec, whole: bool, progress: &(dyn Fn() + Sync)) -> Result<Row> {
         let outcomes = arena.run(spec, self.cases, progress)?;
         let after: Vec<Judgement> = outcomes.iter().map(|o| o.judgement.clone()).collect();
         let rounded: Vec<Vec<f32>> = outcomes.iter().map(|o| eight_bits(&o.image)).collect();
@@ -89,8 +89,8 @@ impl<'a> Before<'a> {
             undefended_accuracy: self.share(right.iter().copied()),
             rounded_accuracy: self.share(self.right(&rounded).into_iter()),
             success: share_among(&wrong, &before, &self.groups),
-            detected: self.detected(&after, &rounded, with_curve),
-            filters: self.filter_rows(arena.judge.pipeline, &outcomes)?,
+            detected: self.detected(&after, &rounded, whole),
+            filters: if whole { self.filter_rows(arena.judge.pipeline, &outcomes)? } else { Vec::new() },
             outcomes: letters(after.iter(), &self.classes),
         })
     }

@@ -97,7 +97,8 @@ pub struct Row {
     /// With the detector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detected: Option<Detected>,
-    /// Filters beside it.
+    /// Filters beside it; none in a sweep.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<FilterRow>,
     /// One letter an image: see [`letter`].
     pub outcomes: String,

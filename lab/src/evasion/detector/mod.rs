@@ -1,5 +1,6 @@
 //! A pack's detector: as a user meets it, and as something that can be climbed.
 
+mod drawing;
 mod tokens;
 
 use std::sync::Arc;
@@ -7,9 +8,10 @@ use std::sync::Arc;
 use anyhow::Result;
 use models::{
     RelayPack, TensorMap,
-    detector::{Detector, DetectorCard, Verdict},
+    detector::{Detector, DetectorCard, Feature, Verdict},
 };
 
+use self::drawing::Drawing;
 use super::{
     adaptive::{DetectorSlope, ScoreSlope},
     filters::back_through,
@@ -26,6 +28,8 @@ use crate::{
 pub struct Detection {
     detector: Detector,
     network: Arc<Network>,
+    /// Absent where the score does not look at drawings.
+    drawing: Option<Drawing>,
     tapes: Tapes,
 }
 
@@ -36,8 +40,11 @@ impl Detection {
     /// Where the detector's file does not fit its card.
     pub fn of_pack(pack: &RelayPack, network: &Arc<Network>) -> Result<Option<Self>> {
         let (Some(card), Some(bytes)) = (&pack.card.detector, &pack.detector_bytes) else { return Ok(None) };
-        let detector = Detector::load(card, TensorMap::from_safetensors(bytes)?)?;
-        Ok(Some(Self { detector, network: network.clone(), tapes: Tapes::default() }))
+        let weights = TensorMap::from_safetensors(bytes)?;
+        let draws = card.features.iter().any(|f| f.name == Feature::Reconstruction && f.weight != 0.0);
+        let drawing = if draws { Some(Drawing::new(card, &weights)?) } else { None };
+        let detector = Detector::load(card, weights)?;
+        Ok(Some(Self { detector, network: network.clone(), drawing, tapes: Tapes::default() }))
     }
 
     fn card(&self) -> &DetectorCard {
@@ -46,14 +53,21 @@ impl Detection {
 
     fn batch(&self, images: &[&[f32]]) -> Vec<ScoreSlope> {
         let inputs: Vec<Vec<f32>> = images.iter().map(|image| self.network.normalise(image)).collect();
-        let (mut scores, mut slopes) = self.tokens(&inputs);
-        let pixels = |slope: Vec<f32>| self.network.pixel_slope(&slope);
-        let both = scores.drain(..).zip(slopes.drain(..));
-        both.map(|(score, slope)| ScoreSlope { score, gradient: pixels(slope) }).collect()
+        let mut found = self.tokens(&inputs);
+        let part = self.card().features.iter().find(|f| f.name == Feature::Reconstruction);
+        if let (Some(drawing), Some(part)) = (&self.drawing, part) {
+            let share = f64::from(part.weight) / f64::from(part.std);
+            for ((score, slope), (value, of_value)) in found.iter_mut().zip(drawing.slopes(&inputs)) {
+                *score += share * (value - f64::from(part.mean));
+                slope.iter_mut().zip(of_value).for_each(|(s, v)| *s += share as f32 * v);
+            }
+        }
+        let pixels = |(score, slope): (f64, Vec<f32>)| ScoreSlope { score, gradient: self.network.pixel_slope(&slope) };
+        found.into_iter().map(pixels).collect()
     }
 
     /// The part of the score that compares tokens, and its slope with respect to the normalised input.
-    fn tokens(&self, inputs: &[Vec<f32>]) -> (Vec<f64>, Vec<Vec<f32>>) {
+    fn tokens(&self, inputs: &[Vec<f32>]) -> Vec<(f64, Vec<f32>)> {
         let Network { layout, weights, .. } = &*self.network;
         let (count, dim, side) = (inputs.len(), layout.config.dim, layout.config.image_size);
         let copies = inputs.iter().map(|input| self.detector.copy(input));
@@ -78,7 +92,7 @@ impl Detection {
             let parts = direct.chunks_exact(layout.config.input_len()).zip(filtered.chunks_exact(layout.config.input_len()));
             let sum =
                 |(d, f): (&[f32], &[f32])| d.iter().zip(back_through(self.card().filter, f, side)).map(|(d, f)| d + f).collect();
-            (scores, parts.map(sum).collect())
+            scores.into_iter().zip(parts.map(sum)).collect()
         })
     }
 }

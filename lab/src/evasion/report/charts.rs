@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::{
-    evasion::record::{Evasion, Row},
+    evasion::record::{Evasion, Row, is_defended, is_right},
     plot::{Chart, Line, svg},
 };
 
@@ -37,15 +37,22 @@ fn curves(attacks: &[&Evasion]) -> Vec<Line> {
 
 fn sweeps(attacks: &[&Evasion], norm: &str) -> Vec<Line> {
     let swept = attacks.iter().filter(|a| a.rows.len() > 1 && a.family.ends_with(norm));
-    swept
-        .flat_map(|attack| {
-            let line = |what: &str, value: &dyn Fn(&Row) -> Option<f64>| Line {
-                name: format!("{}, {what}", attack.family),
-                points: attack.rows.iter().filter_map(|row| Some((row.epsilon, value(row)?))).collect(),
-            };
-            let undefended = line("undefended", &|row| Some(row.undefended_accuracy.mean));
-            let system = line("system", &|row| Some(row.detected.as_ref()?.system_accuracy.mean));
-            [undefended, system].into_iter().filter(|line| !line.points.is_empty()).collect::<Vec<_>>()
-        })
-        .collect()
+    swept.flat_map(|attack| [undefended(attack), system(attack)]).filter(|line| line.points.len() > 1).collect()
+}
+
+fn undefended(attack: &Evasion) -> Line {
+    line(attack, "undefended", is_right, |row| Some(row.undefended_accuracy.mean))
+}
+
+fn system(attack: &Evasion) -> Line {
+    line(attack, "system", is_defended, |row| Some(row.detected.as_ref()?.system_accuracy.mean))
+}
+
+/// The share of good outcomes by ε, that of the clean images first.
+fn line(attack: &Evasion, what: &str, good: fn(char) -> bool, value: fn(&Row) -> Option<f64>) -> Line {
+    let clean = &attack.clean.outcomes;
+    let before = clean.chars().filter(|c| good(*c)).count() as f64 / clean.len().max(1) as f64;
+    let rows = attack.rows.iter().filter(|row| row.epsilon > 0.0);
+    let points = rows.filter_map(|row| Some((row.epsilon, value(row)?)));
+    Line { name: format!("{}, {what}", attack.family), points: std::iter::once((0.0, before)).chain(points).collect() }
 }

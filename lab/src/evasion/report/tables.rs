@@ -36,15 +36,16 @@ pub fn attacks(out: &mut String, attacks: &[&Evasion]) {
     } else {
         out.push_str("; this pack has no detector");
     }
-    out.push_str(".\n\n| attack | ε | undefended | as PNG | detection AUC | flagged | system | as PNG |\n|---|---|---|---|---|---|---|---|\n");
+    out.push_str(".\n\n| attack | ε | images | undefended | as PNG | detection AUC | flagged | system | as PNG |\n|---|---|---|---|---|---|---|---|---|\n");
     for (attack, row) in attacks.iter().flat_map(|a| a.rows.iter().map(move |row| (a, row))) {
         let d = row.detected.as_ref();
         let on = attack.surrogate.as_ref().map_or(String::new(), |s| format!(" (made on {s})"));
         let _ = writeln!(
             out,
-            "| {}{on} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {}{on} | {} | {} | {} | {} | {} | {} | {} | {} |",
             if row.epsilon == attack.epsilon { format!("**{}**", attack.family) } else { attack.family.clone() },
             row.epsilon,
+            attack.subject.n,
             percent(row.undefended_accuracy),
             short(row.rounded_accuracy),
             or_dash(d.map(|d| d.auc), area),
@@ -60,19 +61,20 @@ fn short(e: Estimate) -> String {
     format!("{:.1} %", 100.0 * e.mean)
 }
 
-/// The worst case over attacks of the same norm and ε, where there are several.
+/// The worst case over attacks of the same norm and ε on the same images, where there are several.
 fn worst_rows(out: &mut String, attacks: &[&Evasion]) {
     let mut same: BTreeMap<String, Vec<(&Evasion, &Row)>> = BTreeMap::new();
     for (attack, row) in attacks.iter().flat_map(|a| a.rows.iter().map(move |row| (*a, row))) {
         let norm = attack.family.rsplit('-').next().unwrap_or_default();
-        same.entry(format!("{norm} {:.6}", row.epsilon)).or_default().push((attack, row));
+        same.entry(format!("{norm} {:.6} {}", row.epsilon, attack.group_of_image)).or_default().push((attack, row));
     }
     for rows in same.values().filter(|rows| rows.len() > 1) {
         let of: Vec<&Row> = rows.iter().map(|(_, row)| *row).collect();
         let Some(all) = worst(&of, &rows[0].0.group_of_image) else { continue };
         let system = if rows[0].1.detected.is_some() { percent(all.system_accuracy) } else { "-".into() };
-        let _ =
-            writeln!(out, "| **worst case** | {} | {} | | | | {system} | |", rows[0].1.epsilon, percent(all.undefended_accuracy));
+        let (epsilon, images, undefended) = (rows[0].1.epsilon, rows[0].0.subject.n, percent(all.undefended_accuracy));
+        let count = rows.len();
+        let _ = writeln!(out, "| **worst case of {count}** | {epsilon} | {images} | {undefended} | | | | {system} | |");
     }
 }
 
