@@ -18,14 +18,14 @@ fn detector() -> Detector {
     Detector::load(&read(card(&file)), TensorMap::from_safetensors(&file).unwrap()).unwrap()
 }
 
-fn examined(detector: &Detector, image: &[f32], order: &[usize]) -> Examination {
+fn examined(detector: &Detector, image: &[f32]) -> Examination {
     let mut examination = detector.start(image).unwrap();
-    order.iter().for_each(|index| detector.pass(&mut examination, *index).unwrap());
+    (0..detector.passes()).for_each(|index| detector.pass(&mut examination, index).unwrap());
     examination
 }
 
 fn verdict(detector: &Detector, image: &[f32]) -> Verdict {
-    let examination = examined(detector, image, &[0, 1, 2, 3]);
+    let examination = examined(detector, image);
     detector.finish(&examination, &[3.0, 4.0], &[3.0, 3.0]).unwrap()
 }
 
@@ -62,21 +62,20 @@ fn the_score_is_the_weighted_sum_of_the_standardised_features() {
 }
 
 #[test]
-fn the_order_of_the_passes_and_a_pass_made_twice_change_nothing() {
+fn a_pass_out_of_turn_and_an_unfinished_examination_are_refused() {
     let detector = detector();
-    let finish = |order: &[usize]| detector.finish(&examined(&detector, &input(4), order), &[1.0], &[1.0]).unwrap();
-    assert_eq!(finish(&[0, 1, 2, 3]), finish(&[3, 1, 1, 0, 2, 3]));
-}
-
-#[test]
-fn an_unfinished_examination_gives_no_verdict() {
-    let detector = detector();
-    assert_eq!(detector.passes(), 4);
-    let mut examination = examined(&detector, &input(4), &[0, 1, 3]);
-    let refused = detector.finish(&examination, &[1.0], &[1.0]).unwrap_err();
-    assert!(refused.to_string().contains("pass 2 has not been made"), "{refused}");
-    assert!(matches!(detector.pass(&mut examination, 4), Err(ModelError::Examination { .. })));
-    detector.pass(&mut examination, 2).unwrap();
+    assert_eq!(detector.passes(), 2 + 4, "blocks of the encoder, then masks");
+    let mut examination = detector.start(&input(4)).unwrap();
+    for index in 0..6usize {
+        let refused = detector.finish(&examination, &[1.0], &[1.0]).unwrap_err();
+        assert!(refused.to_string().contains(&format!("{index} of 6 passes were made")), "{refused}");
+        for other in [index + 1, index.wrapping_sub(1)] {
+            assert!(matches!(detector.pass(&mut examination, other), Err(ModelError::Examination { .. })));
+        }
+        detector.pass(&mut examination, index).unwrap();
+    }
+    assert!(detector.pass(&mut examination, 6).is_err());
+    assert!(detector.finish(&examination, &[1.0], &[1.0]).is_ok());
     assert!(detector.finish(&examination, &[1.0], &[1.0, 2.0]).is_err());
     assert!(matches!(detector.start(&[0.0; 5]), Err(ModelError::InputLength { .. })));
 }
@@ -112,7 +111,7 @@ fn the_share_of_clean_images_follows_the_quantiles() {
         let mut card = card(&file);
         card["features"] = json!([{"name": "token", "mean": 0.0, "std": 1.0, "weight": weight}]);
         let detector = Detector::load(&read(card), TensorMap::from_safetensors(&file).unwrap()).unwrap();
-        let examination = examined(&detector, &input(4), &[0, 1, 2, 3]);
+        let examination = examined(&detector, &input(4));
         let verdict = detector.finish(&examination, &[1.0], &[1.0 + distance]).unwrap();
         assert!((verdict.score - weight * distance).abs() < 1e-5);
         verdict.clean_share
@@ -127,13 +126,13 @@ fn the_share_of_clean_images_follows_the_quantiles() {
 #[test]
 fn tokens_that_are_zero_or_not_numbers_never_pass_as_clean() {
     let detector = detector();
-    let examination = examined(&detector, &input(4), &[0, 1, 2, 3]);
+    let examination = examined(&detector, &input(4));
     let score = |cls: f32, copy: f32| detector.finish(&examination, &[cls], &[copy]).map(|verdict| verdict.score);
     assert!(score(0.0, 0.0).unwrap().is_finite());
     assert!(score(0.0, 1.0).unwrap() > 1e6);
     for (cls, copy) in [(f32::NAN, 1.0), (1.0, f32::INFINITY)] {
         assert!(matches!(score(cls, copy), Err(ModelError::Examination { .. })), "{cls} {copy}");
     }
-    let strange = examined(&detector, &vec![f32::NAN; 1024], &[0, 1, 2, 3]);
+    let strange = examined(&detector, &vec![f32::NAN; 1024]);
     assert!(matches!(detector.finish(&strange, &[1.0], &[1.0]), Err(ModelError::Examination { .. })));
 }

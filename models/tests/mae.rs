@@ -93,6 +93,23 @@ fn masks_that_do_not_part_the_image_are_refused() {
 }
 
 #[test]
+fn masks_seen_together_give_what_each_gives_alone() {
+    let network = CpuMae::load(&config(), weights(&config())).unwrap();
+    let (image, masks) = (input(5), Mask::complementary(1, 4, 16));
+    let mut sight = network.see(&image, &masks).unwrap();
+    network.look(&mut sight);
+    assert!(matches!(network.draw(&sight, 0, &masks[0]), Err(ModelError::Examination { .. })), "a block is left");
+    network.look(&mut sight);
+    for (index, mask) in masks.iter().enumerate() {
+        assert_eq!(network.draw(&sight, index, mask).unwrap(), network.reconstruct(&image, mask).unwrap());
+    }
+    assert!(network.draw(&sight, 4, &masks[0]).is_err());
+    assert!(network.draw(&sight, 0, &Mask::seeing(&[1], 16)).is_err());
+    assert!(network.see(&image, &[masks[0].clone(), Mask::seeing(&[1], 16)]).is_err());
+    assert!(network.see(&image, &[]).is_err());
+}
+
+#[test]
 fn networks_that_do_not_fit_are_refused() {
     let with = |change: fn(&mut MaeConfig)| {
         let mut config = config();

@@ -59,7 +59,7 @@ pub struct DetectorCard {
 pub struct Masks {
     /// Seed of their draw.
     pub seed: u64,
-    /// How many there are; each hides all but one `count`-th of the patches.
+    /// How many there are, a divisor of the number of patches; each hides all but one `count`-th of them.
     pub count: usize,
 }
 
@@ -121,6 +121,9 @@ impl DetectorCard {
         check(self.bytes > 0 && self.bytes <= MAX_DETECTOR_BYTES, || format!("bytes: a file of {} is not read", self.bytes))?;
         check((2..=MAX_MASKS.min(patches)).contains(&self.masks.count), || {
             format!("masks: {} are outside 2..={}", self.masks.count, MAX_MASKS.min(patches))
+        })?;
+        check(patches.is_multiple_of(self.masks.count), || {
+            format!("masks: {patches} patches cannot be parted evenly by {} masks", self.masks.count)
         })?;
         let errors = &self.patch_error;
         check(errors.mean.len() == patches && errors.std.len() == patches, || {

@@ -3,7 +3,7 @@
 use super::{DIRECTIONS, DetectorCard, Evidence, Feature, Verdict, feature, verdict};
 use crate::{
     ModelError, TensorMap,
-    mae::{self, CpuMae, CpuPatches, Mask},
+    mae::{self, CpuMae, CpuSight, Mask},
     vit::cpu::math::mean_square,
 };
 
@@ -18,11 +18,13 @@ pub struct Detector {
 
 /// An image that is being examined.
 pub struct Examination {
-    patches: CpuPatches,
+    sight: CpuSight,
     /// `[patches, patch_len]`
     targets: Vec<f32>,
-    /// For each mask that was tried, the error of each patch that it hid.
-    errors: Vec<Option<Vec<f32>>>,
+    /// Passes that were made.
+    passes: usize,
+    /// For each patch the sum of its errors and how many there are.
+    errors: Vec<(f64, u32)>,
 }
 
 impl Detector {
@@ -44,9 +46,9 @@ impl Detector {
         &self.card
     }
 
-    /// Number of passes of an examination, one a mask.
+    /// Number of passes of an examination: about as long as a block of the encoder each.
     pub const fn passes(&self) -> usize {
-        self.card.masks.count
+        self.card.architecture.encoder.depth + self.card.masks.count
     }
 
     /// Begins with an input `[channels, size, size]`, normalised as for the encoder.
@@ -54,23 +56,39 @@ impl Detector {
     /// # Errors
     /// [`ModelError::InputLength`] where the input has another length.
     pub fn start(&self, input: &[f32]) -> Result<Examination, ModelError> {
-        let patches = self.network.embed(input)?;
+        let sight = self.network.see(input, &self.masks)?;
         let targets = mae::targets(input, &self.card.architecture.encoder)?;
-        Ok(Examination { patches, targets, errors: vec![None; self.passes()] })
+        let errors = vec![(0.0, 0); self.card.architecture.patches()];
+        Ok(Examination { sight, targets, passes: 0, errors })
     }
 
-    /// Makes pass `index` of `0..passes()`; in any order, and a pass made twice counts once.
+    /// Makes pass `index` of `0..passes()`, one after the other: first the encoder block by block, for all masks together, then what
+    /// each mask hides.
     ///
     /// # Errors
-    /// [`ModelError::Examination`] where there is no such pass.
+    /// [`ModelError::Examination`] where another pass is due.
     pub fn pass(&self, examination: &mut Examination, index: usize) -> Result<(), ModelError> {
-        let (Some(mask), Some(slot)) = (self.masks.get(index), examination.errors.get_mut(index)) else {
-            return Err(refuse(format!("there is no pass {index} of {}", self.passes())));
-        };
-        let width = self.card.architecture.encoder.patch_len();
-        let drawn = self.network.draw(&examination.patches, mask)?;
-        let wanted = mask.masked.iter().map(|patch| &examination.targets[patch * width..(patch + 1) * width]);
-        *slot = Some(drawn.chunks_exact(width).zip(wanted).map(|(drawn, wanted)| mean_square(drawn, wanted)).collect());
+        if index != examination.passes || index >= self.passes() {
+            return Err(refuse(format!("pass {index} was asked for when {} of {} were made", examination.passes, self.passes())));
+        }
+        match index.checked_sub(self.card.architecture.encoder.depth) {
+            None => self.network.look(&mut examination.sight),
+            Some(mask) => self.compare(examination, mask)?,
+        }
+        examination.passes += 1;
+        Ok(())
+    }
+
+    /// Adds the errors of what mask `index` hides.
+    fn compare(&self, examination: &mut Examination, index: usize) -> Result<(), ModelError> {
+        let (mask, width) = (&self.masks[index], self.card.architecture.encoder.patch_len());
+        let drawn = self.network.draw(&examination.sight, index, mask)?;
+        for (patch, drawn) in mask.masked.iter().zip(drawn.chunks_exact(width)) {
+            let error = mean_square(drawn, &examination.targets[patch * width..(patch + 1) * width]);
+            let (sum, count) = &mut examination.errors[*patch];
+            *sum += f64::from(error);
+            *count += 1;
+        }
         Ok(())
     }
 
@@ -89,15 +107,10 @@ impl Detector {
     /// # Errors
     /// [`ModelError::Examination`] where a pass has not been made.
     pub fn log_errors(&self, examination: &Examination) -> Result<Vec<f32>, ModelError> {
-        let mut sums = vec![(0.0, 0u32); self.card.architecture.patches()];
-        for (index, (mask, errors)) in self.masks.iter().zip(&examination.errors).enumerate() {
-            let errors = errors.as_ref().ok_or_else(|| refuse(format!("pass {index} has not been made")))?;
-            for (patch, error) in mask.masked.iter().zip(errors) {
-                sums[*patch].0 += f64::from(*error);
-                sums[*patch].1 += 1;
-            }
+        if examination.passes < self.passes() {
+            return Err(refuse(format!("{} of {} passes were made", examination.passes, self.passes())));
         }
-        Ok(sums.into_iter().map(|(sum, count)| feature::log_error(sum / f64::from(count))).collect())
+        Ok(examination.errors.iter().map(|(sum, count)| feature::log_error(sum / f64::from(*count))).collect())
     }
 
     /// The verdict, from the encoder's CLS tokens `[dim]` of the image and of its copy.

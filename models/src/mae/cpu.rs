@@ -3,7 +3,7 @@
 use super::{MaeConfig, Mask};
 use crate::{
     ModelError, TensorMap,
-    vit::cpu::{Block, CpuVit, Linear, Norm, Output, Projected, Rows, Space, Widths, load},
+    vit::cpu::{Block, CpuTokens, CpuVit, Linear, Norm, Output, Projected, Rows, Space, Widths, load},
 };
 
 /// A masked autoencoder, ready to run.
@@ -22,8 +22,14 @@ pub struct CpuMae {
     predict: Linear,
 }
 
-/// The embedded patches of one image, from which each mask takes those that it lets be seen.
-pub struct CpuPatches(Vec<f32>);
+/// One image as the encoder sees it under some masks, on its way through the encoder.
+pub struct CpuSight {
+    tokens: CpuTokens,
+    /// Values of the tokens under one mask.
+    width: usize,
+    /// Blocks that were run.
+    blocks: usize,
+}
 
 impl CpuMae {
     /// Takes the network's tensors (the names of the authors of MAE) out of `weights` one by one.
@@ -64,27 +70,54 @@ impl CpuMae {
     /// # Errors
     /// [`ModelError::InputLength`] or [`ModelError::Examination`] where the input or the mask has another size.
     pub fn reconstruct(&self, input: &[f32], mask: &Mask) -> Result<Vec<f32>, ModelError> {
-        self.draw(&self.embed(input)?, mask)
+        let mut sight = self.see(input, std::slice::from_ref(mask))?;
+        (0..self.config.encoder.depth).for_each(|_| self.look(&mut sight));
+        self.draw(&sight, 0, mask)
     }
 
-    /// Embeds every patch of an input `[channels, size, size]`, once for all masks.
+    /// Embeds an input `[channels, size, size]` and takes what each of the masks lets be seen.
     ///
     /// # Errors
-    /// [`ModelError::InputLength`] where the input has another length.
-    pub fn embed(&self, input: &[f32]) -> Result<CpuPatches, ModelError> {
-        self.encoder.embed_patches(input).map(CpuPatches)
+    /// [`ModelError::InputLength`] where the input has another length, [`ModelError::Examination`] where a mask does not part the
+    /// patches or the masks show different numbers of them.
+    pub fn see(&self, input: &[f32], masks: &[Mask]) -> Result<CpuSight, ModelError> {
+        masks.iter().try_for_each(|mask| mask.check(self.config.patches()))?;
+        let seen = masks.first().map_or(0, |mask| mask.visible.len());
+        if masks.is_empty() || masks.iter().any(|mask| mask.visible.len() != seen) {
+            return Err(refuse("the masks do not show the same number of patches".into()));
+        }
+        let (patches, dim) = (self.encoder.embed_patches(input)?, self.config.encoder.dim);
+        let mut values = Vec::with_capacity(masks.len() * (1 + seen) * dim);
+        for mask in masks {
+            values.extend(self.encoder.embedded_cls());
+            mask.visible.iter().for_each(|patch| values.extend_from_slice(&patches[patch * dim..(patch + 1) * dim]));
+        }
+        Ok(CpuSight { tokens: self.encoder.together(masks.len(), values), width: (1 + seen) * dim, blocks: 0 })
     }
 
-    /// As [`Self::reconstruct`], of patches that were embedded before.
+    /// Runs the next block of the encoder, for all masks; nothing where all were run.
+    pub fn look(&self, sight: &mut CpuSight) {
+        if sight.blocks < self.config.encoder.depth {
+            self.encoder.whole_block(sight.blocks, &mut sight.tokens);
+            sight.blocks += 1;
+        }
+    }
+
+    /// Draws what mask `index` of [`Self::see`], which is `mask`, hides; as [`Self::reconstruct`].
     ///
     /// # Errors
-    /// [`ModelError::Examination`] where the mask does not part the patches.
-    pub fn draw(&self, patches: &CpuPatches, mask: &Mask) -> Result<Vec<f32>, ModelError> {
+    /// [`ModelError::Examination`] where [`Self::look`] has not run every block, or the mask is not the one.
+    pub fn draw(&self, sight: &CpuSight, index: usize, mask: &Mask) -> Result<Vec<f32>, ModelError> {
         mask.check(self.config.patches())?;
-        let seen = self.encoder.encode_tokens(self.see(patches, mask));
-        let mut tokens = self.decoder_tokens(&seen, mask);
+        let seen = sight.tokens.values().chunks_exact(sight.width).nth(index);
+        let seen = seen.filter(|seen| seen.len() == (1 + mask.visible.len()) * self.config.encoder.dim);
+        let seen = seen.ok_or_else(|| refuse(format!("the encoder was not shown mask {index}")))?;
+        if sight.blocks < self.config.encoder.depth {
+            return Err(refuse(format!("{} of {} blocks were run", sight.blocks, self.config.encoder.depth)));
+        }
+        let mut tokens = self.decoder_tokens(seen, mask);
         let (all, drawn, dim) = (self.config.encoder.tokens(), mask.masked.len(), self.config.decoder_dim);
-        let mut space = Space::new(all, self.config.decoder_widths());
+        let mut space = Space::new(1, all, self.config.decoder_widths());
         space.recall(&self.projected, &mask.masked);
         for (index, block) in self.blocks.iter().enumerate() {
             let known = if index == 0 { drawn } else { 0 };
@@ -98,15 +131,6 @@ impl CpuMae {
         let rows = Rows { data: &normal, stride: dim, count: drawn };
         self.predict.apply(rows, Output { data: &mut pixels, stride: width });
         Ok(pixels)
-    }
-
-    /// The encoder's tokens `[1 + visible, dim]`, CLS first.
-    fn see(&self, patches: &CpuPatches, mask: &Mask) -> Vec<f32> {
-        let dim = self.config.encoder.dim;
-        let mut tokens = Vec::with_capacity((1 + mask.visible.len()) * dim);
-        tokens.extend(self.encoder.embedded_cls());
-        mask.visible.iter().for_each(|patch| tokens.extend_from_slice(&patches.0[patch * dim..(patch + 1) * dim]));
-        tokens
     }
 
     /// The decoder's tokens `[tokens, decoder_dim]` with positions, from the encoder's `seen`. The masked patches come first, then CLS
@@ -128,4 +152,8 @@ impl MaeConfig {
         let eps = self.encoder.layer_norm_eps as f32;
         Widths { dim: self.decoder_dim, heads: self.decoder_heads, hidden: self.decoder_mlp_dim, eps }
     }
+}
+
+fn refuse(reason: String) -> ModelError {
+    ModelError::Examination { reason }
 }

@@ -10,6 +10,6 @@ pub mod module;
 mod patches;
 
 pub use config::MaeConfig;
-pub use cpu::{CpuMae, CpuPatches};
+pub use cpu::{CpuMae, CpuSight};
 pub use mask::{MAX_MASKS, Mask};
 pub use patches::{VARIANCE_FLOOR, patchify, targets};

@@ -20,8 +20,10 @@ pub(crate) struct Projected {
     pub(super) keys_values: Vec<f32>,
 }
 
-/// Space for one image of some number of tokens.
+/// Space for some images of the same number of tokens.
 pub(super) struct Space {
+    /// Tokens of an image.
+    tokens: usize,
     projected: Projected,
     /// Keys of a head, transposed: `[head_dim, tokens]`.
     keys: Panels,
@@ -32,11 +34,12 @@ pub(super) struct Space {
 }
 
 impl Space {
-    pub(super) fn new(tokens: usize, widths: Widths) -> Self {
-        let (dim, width) = (widths.dim, widths.dim / widths.heads);
+    pub(super) fn new(images: usize, tokens: usize, widths: Widths) -> Self {
+        let (values, width) = (images * tokens * widths.dim, widths.dim / widths.heads);
         let padded = tokens.next_multiple_of(LANES);
         Self {
-            projected: Projected { queries: vec![0.0; tokens * dim], keys_values: vec![0.0; tokens * 2 * dim] },
+            tokens,
+            projected: Projected { queries: vec![0.0; values], keys_values: vec![0.0; 2 * values] },
             keys: Panels::pack(width, padded, |_, _| 0.0),
             values: Panels::pack(padded, width, |_, _| 0.0),
             scores: vec![0.0; tokens * padded],
@@ -65,15 +68,16 @@ impl Attention {
         self.queries.apply(rows, Output { data: &mut projected.queries[known * dim..], stride: dim });
     }
 
-    /// Adds the attention of the first `wanted` tokens over all of `normal` `[tokens, dim]`, which is overwritten. The first `known`
-    /// tokens were recalled.
+    /// Adds the attention of the first `wanted` tokens to `output`; each token attends to those of its image among `normal`
+    /// `[images · tokens, dim]`, which is overwritten. The first `known` tokens were recalled.
     pub(super) fn add(&self, normal: &mut [f32], [known, wanted]: [usize; 2], space: &mut Space, output: Output) {
-        let dim = output.stride;
-        let (tokens, width) = (normal.len() / dim, dim / self.heads);
+        let (dim, tokens) = (output.stride, space.tokens);
         self.project(normal, dim, [known, wanted], &mut space.projected);
-        for first in (0..dim).step_by(width) {
-            let mixed = Output { data: &mut normal[first..], stride: dim };
-            head(space, first, Sizes { tokens, wanted, dim, width }, mixed);
+        let sizes = Sizes { tokens, wanted: wanted.min(tokens), dim, width: dim / self.heads };
+        for (image, mixed) in normal.chunks_exact_mut(tokens * dim).enumerate() {
+            for first in (0..dim).step_by(sizes.width) {
+                head(space, image * tokens, first, sizes, Output { data: &mut mixed[first..], stride: dim });
+            }
         }
         self.projection.add(Rows { data: normal, stride: dim, count: wanted }, output);
     }
@@ -87,15 +91,15 @@ struct Sizes {
     width: usize,
 }
 
-/// softmax(Q·Kᵀ / √width) · V of the head whose columns begin at `first`.
-fn head(space: &mut Space, first: usize, sizes: Sizes, mixed: Output) {
+/// softmax(Q·Kᵀ / √width) · V of the head whose columns begin at `first`, for the image whose tokens begin at `start`.
+fn head(space: &mut Space, start: usize, first: usize, sizes: Sizes, mixed: Output) {
     let Sizes { tokens, wanted, dim, width } = sizes;
-    let pairs = &space.projected.keys_values;
+    let pairs = &space.projected.keys_values[start * 2 * dim..];
     space.keys.fill(|row, token| if token < tokens { pairs[token * 2 * dim + first + row] } else { 0.0 });
     space.values.fill(|token, column| if token < tokens { pairs[(token * 2 + 1) * dim + first + column] } else { 0.0 });
 
     let padded = space.keys.n;
-    let queries = Rows { data: &space.projected.queries[first..], stride: dim, count: wanted };
+    let queries = Rows { data: &space.projected.queries[start * dim + first..], stride: dim, count: wanted };
     multiply(queries, &space.keys, None, false, Output { data: &mut space.scores, stride: padded });
     let scale = 1.0 / (width as f32).sqrt();
     let scores = &mut space.scores[..wanted * padded];

@@ -49,7 +49,7 @@ pub(crate) struct Block {
     pub(super) fc2: Linear,
 }
 
-/// The space that blocks work in, for one number of tokens.
+/// The space that blocks work in, for some images of the same number of tokens.
 pub(crate) struct Space {
     dim: usize,
     hidden_width: usize,
@@ -59,13 +59,13 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    pub(crate) fn new(tokens: usize, widths: Widths) -> Self {
+    pub(crate) fn new(images: usize, tokens: usize, widths: Widths) -> Self {
         Self {
             dim: widths.dim,
             hidden_width: widths.hidden,
-            normal: vec![0.0; tokens * widths.dim],
-            hidden: vec![0.0; tokens * widths.hidden],
-            attention: attention::Space::new(tokens, widths),
+            normal: vec![0.0; images * tokens * widths.dim],
+            hidden: vec![0.0; images * tokens * widths.hidden],
+            attention: attention::Space::new(images, tokens, widths),
         }
     }
 }
@@ -78,7 +78,7 @@ impl Space {
 }
 
 impl Block {
-    /// Runs the block on tokens `[tokens, dim]`; only the first `wanted` of them are computed, from all.
+    /// Runs the block on the tokens `[images · tokens, dim]` of images; of a single image only the first `wanted` may be computed, from all.
     pub(crate) fn run(&self, values: &mut [f32], wanted: usize, space: &mut Space) {
         self.run_known(values, [0, wanted], space);
     }

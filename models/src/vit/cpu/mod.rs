@@ -54,7 +54,7 @@ impl CpuVit {
         let mut values = Vec::with_capacity(dim + patches.len());
         values.extend(self.embedded_cls());
         values.extend(patches);
-        let space = Space::new(self.config.tokens(), (&self.config).into());
+        let space = Space::new(1, self.config.tokens(), (&self.config).into());
         Ok(CpuTokens { values, space })
     }
 
@@ -81,14 +81,21 @@ impl CpuVit {
         self.cls_token.iter().zip(&self.positions).map(|(value, position)| value + position)
     }
 
-    /// The tokens `[tokens, dim]` after every block and the final LayerNorm; any choice of embedded tokens.
-    pub(crate) fn encode_tokens(&self, mut values: Vec<f32>) -> Vec<f32> {
-        let tokens = values.len() / self.config.dim;
-        let mut space = Space::new(tokens, (&self.config).into());
-        self.blocks.iter().for_each(|block| block.run(&mut values, tokens, &mut space));
-        let mut normal = vec![0.0; values.len()];
-        self.norm.apply(&values, &mut normal);
-        normal
+    /// Choices `[images, tokens, dim]` of embedded tokens, to run through [`Self::whole_block`] together: each block's weights are
+    /// fetched once for all.
+    pub(crate) fn together(&self, images: usize, values: Vec<f32>) -> CpuTokens {
+        let tokens = values.len() / self.config.dim / images;
+        CpuTokens { values, space: Space::new(images, tokens, (&self.config).into()) }
+    }
+
+    /// Runs block `index` of 0..depth, every token of it; after the last the final LayerNorm too.
+    pub(crate) fn whole_block(&self, index: usize, tokens: &mut CpuTokens) {
+        let count = tokens.values.len() / self.config.dim;
+        self.blocks[index].run(&mut tokens.values, count, &mut tokens.space);
+        if index + 1 == self.blocks.len() {
+            let values = tokens.values.clone();
+            self.norm.apply(&values, &mut tokens.values);
+        }
     }
 
     /// Number of blocks.
