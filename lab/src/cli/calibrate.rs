@@ -50,6 +50,9 @@ pub struct Calibrate {
     /// The attack whose images the score is chosen on.
     #[arg(long, default_value = "pgd-linf-0.015")]
     attack: Spec,
+    /// At most this many training images, taken evenly over the split.
+    #[arg(long)]
+    limit: Option<usize>,
     /// Most training images that are attacked.
     #[arg(long, default_value_t = 420)]
     attacked: usize,
@@ -97,7 +100,7 @@ impl Calibrate {
             let split = Split::load(&data, name, limit).with_context(|| format!("the {name} split"))?;
             cases::of_split(&pipeline, &split, self.seed)
         };
-        let (train, val) = (split("train", None)?, split("val", None)?);
+        let (train, val) = (split("train", self.limit)?, split("val", None)?);
         let attack = |cases: &[Case]| arena.run(self.attack, cases, &|| ());
         let inputs = |images: &mut dyn Iterator<Item = &Vec<f32>>| -> Vec<Vec<f32>> {
             images.map(|image| normalised(&pipeline.card.preprocess, image)).collect()
