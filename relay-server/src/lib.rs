@@ -24,6 +24,7 @@ mod shutdown;
 mod state;
 mod store;
 mod tokens;
+mod weights;
 mod zoo;
 
 pub use config::Config;

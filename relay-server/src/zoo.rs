@@ -12,14 +12,15 @@ use models::{DetectorCard, ModelCard, QuantisedHead, RelayPack};
 use crate::answer::{Head, PARAMETERS};
 use crate::error::RelayError;
 use crate::store::{Store, StoredHead};
+use crate::weights::Weights;
 
 /// A loaded pack: the public part as bytes, and the head that answers now.
 pub(crate) struct Model {
     /// The card of the pack, which belongs to its own head.
     pub(crate) shipped: ModelCard,
-    pub(crate) encoder_bytes: Bytes,
+    pub(crate) encoder: Weights,
     /// Nothing where the pack has no detector.
-    detector_bytes: Option<Bytes>,
+    detector: Option<Weights>,
     first: Arc<Served>,
     active: RwLock<Arc<Served>>,
 }
@@ -86,8 +87,8 @@ impl Model {
         let first = Arc::new(Served::derive(0, pack.card.clone(), pack.card_bytes, &pack.head)?);
         Ok(Self {
             shipped: pack.card,
-            encoder_bytes: pack.encoder_bytes.into(),
-            detector_bytes: pack.detector_bytes.map(Bytes::from),
+            encoder: Weights::new(pack.encoder_bytes)?,
+            detector: pack.detector_bytes.map(Weights::new).transpose()?,
             active: RwLock::new(Arc::clone(&first)),
             first,
         })
@@ -98,8 +99,8 @@ impl Model {
     }
 
     /// The detector's card and file, where the pack has one.
-    pub(crate) fn detector(&self) -> Option<(&DetectorCard, &Bytes)> {
-        self.shipped.detector.as_ref().zip(self.detector_bytes.as_ref())
+    pub(crate) fn detector(&self) -> Option<(&DetectorCard, &Weights)> {
+        self.shipped.detector.as_ref().zip(self.detector.as_ref())
     }
 
     /// The head that the pack ships.

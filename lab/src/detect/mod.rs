@@ -6,3 +6,4 @@ pub mod calibrate;
 pub mod candidates;
 pub mod directions;
 pub mod look;
+pub mod report;

@@ -20,6 +20,7 @@ use crate::answer::{PARAMETERS, prepare};
 use crate::client::ClientId;
 use crate::problem::{Problem, ProblemBody};
 use crate::state::App;
+use crate::weights::Weights;
 use crate::zoo::{Model, Served, file_version};
 
 const SESSION_LIMIT: usize = wire::limits::HEADER_BYTES + Kind::SessionKey.max_payload_bytes();
@@ -177,7 +178,7 @@ pub(super) async fn encoder(
     version: Result<Query<FileVersion>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    weights(&headers, version, &model.shipped.encoder.sha256, &model.encoder_bytes)
+    weights(&headers, version, &model.shipped.encoder.sha256, &model.encoder)
 }
 
 /// The detector of a model.
@@ -197,15 +198,25 @@ pub(super) async fn detector(
     version: Result<Query<FileVersion>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (card, bytes) = model.detector().ok_or_else(Problem::no_detector)?;
-    Ok(weights(&headers, version, &card.sha256, bytes))
+    let (card, file) = model.detector().ok_or_else(Problem::no_detector)?;
+    Ok(weights(&headers, version, &card.sha256, file))
 }
 
 /// A file of weights; with its version in the address it may be kept for ever.
-fn weights(headers: &HeaderMap, version: Result<Query<FileVersion>, QueryRejection>, sha256: &str, bytes: &Bytes) -> Response {
+fn weights(headers: &HeaderMap, version: Result<Query<FileVersion>, QueryRejection>, sha256: &str, file: &Weights) -> Response {
     let current = version.is_ok_and(|Query(version)| version.v.as_deref() == Some(file_version(sha256)));
     let caching = if current { "public, max-age=31536000, immutable" } else { "no-cache" };
-    file(headers, sha256, caching, "application/octet-stream", bytes)
+    let (bytes, gzip) = file.for_request(headers);
+    let mut response = self::file(headers, sha256, caching, "application/octet-stream", &bytes);
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if gzip && response.status() == StatusCode::OK {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        // The entity tag is of the file; the same file in another encoding may only carry it as a weak one.
+        if let Ok(tag) = HeaderValue::try_from(format!("W/\"{sha256}\"")) {
+            response.headers_mut().insert(header::ETAG, tag);
+        }
+    }
+    response
 }
 
 /// Makes a session from a client's public key (a `session key` message of the wire protocol).

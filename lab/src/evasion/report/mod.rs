@@ -10,7 +10,7 @@ use super::{
     examples::Examples,
     record::{Benign, Evasion, Subject},
 };
-use crate::records::Record;
+use crate::{detect, records::Record};
 
 const HEAD: &str = "# The detector under attack\n\n\
     Written by `cargo lab report detector` from the run records in `runs/`; no figure here is typed by hand. Intervals are 95 %, by bootstrap over \
@@ -67,6 +67,11 @@ pub fn pages(records: &[Record]) -> Vec<(String, String)> {
         }
         tables::commands(&mut out, &part.attacks, part.benign);
     }
+    let calibrations = records.iter().filter_map(|record| match record {
+        Record::Calibrate(calibration) => Some(&**calibration),
+        _ => None,
+    });
+    detect::report::calibrations(&mut out, &calibrations.collect::<Vec<_>>());
     let examples = records.iter().filter_map(|record| match record {
         Record::Examples(examples) => Some(&**examples),
         _ => None,
