@@ -76,7 +76,7 @@ impl Scores {
 
     /// Share at or over `threshold`.
     pub fn share_over(&self, threshold: f32) -> f64 {
-        let over: f64 = self.0.iter().filter(|(score, _)| *score >= threshold).map(|(_, weight)| weight).sum();
+        let over = self.0.iter().filter(|(score, _)| *score >= threshold).fold(0.0, |sum, (_, weight)| sum + weight);
         over.clamp(0.0, 1.0)
     }
 

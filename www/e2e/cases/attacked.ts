@@ -72,6 +72,7 @@ export function attackedCases(stage: () => Stage): void {
           await verdictOf(page, folder, clean, clean_score);
           assert.equal(await verdictOf(page, folder, attacked, score), flagged);
         }
+        await assertLooks(page, 'tampered');
       }),
     );
   });
