@@ -54,6 +54,11 @@ pub fn pages(records: &[Record]) -> Vec<(String, String)> {
     for ((model, data, split), part) in &mut parts {
         let name = format!("detector-{model}-{data}-{split}");
         let _ = writeln!(out, "\n## {model} on {data}, `{split}`");
+        if data.contains("@random") {
+            out.push_str(
+                "\nRandom 70/30 split, image by image: the papers' protocol. Near-copies of most test images lie in train, so read the grouped split first.\n",
+            );
+        }
         // Clean figures are those of the most images.
         part.attacks.sort_by_key(|attack| std::cmp::Reverse(attack.subject.n));
         if !part.attacks.is_empty() {
