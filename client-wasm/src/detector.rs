@@ -54,7 +54,7 @@ impl Guard {
         Ok(Some(Self(detector)))
     }
 
-    /// Looks at a normalised image `[C, H, W]`: one pass for each mask, and the token of its copy by the encoder.
+    /// Looks at a normalised image `[C, H, W]`: pass by pass, and the token of its copy by the encoder.
     ///
     /// # Errors
     /// `cancelled`, between two passes or blocks.

@@ -44,9 +44,9 @@ pub struct Calibrate {
     /// The clean images that the threshold is set on.
     #[arg(long, value_enum, default_value = "val")]
     basis: Basis,
-    /// Filters to try for the copy: mean-3x3, mean-7x7.
-    #[arg(long, value_delimiter = ',', value_parser = parse_filter, default_value = "mean-7x7")]
-    filter: Vec<Filter>,
+    /// Filter that makes the copy: mean-3x3 or mean-7x7.
+    #[arg(long, value_parser = parse_filter, default_value = "mean-7x7")]
+    filter: Filter,
     /// The attack whose images the score is chosen on.
     #[arg(long, default_value = "pgd-linf-0.015")]
     attack: Spec,
@@ -78,14 +78,12 @@ impl Calibrate {
         let network = read_network(&self.mae)?;
         let material = self.material(&folder)?;
         let goal = Goal { rate: self.rate, basis: self.basis };
-        let tried = self.filter.iter().map(|filter| calibrate::calibrate(&folder, &network, &material, *filter, goal));
-        for record in tried.collect::<Result<Vec<_>>>()? {
-            print(&record);
-            if self.record {
-                let filter = serde_json::to_value(record.filter)?;
-                let name = format!("calibrate-{}-{}", self.model, filter.as_str().unwrap_or_default());
-                println!("{}", records::write(&records::folder(), &name, &Record::Calibrate(Box::new(record)))?.display());
-            }
+        let record = calibrate::calibrate(&folder, &network, &material, self.filter, goal)?;
+        print(&record);
+        if self.record {
+            let filter = serde_json::to_value(record.filter)?;
+            let name = format!("calibrate-{}-{}", self.model, filter.as_str().unwrap_or_default());
+            println!("{}", records::write(&records::folder(), &name, &Record::Calibrate(Box::new(record)))?.display());
         }
         Ok(())
     }

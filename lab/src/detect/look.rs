@@ -53,8 +53,7 @@ impl Eyes {
     /// Where an input has another size.
     pub fn look(&self, inputs: &[Vec<f32>]) -> Result<Vec<Look>> {
         let one = |input: &Vec<f32>| -> Result<Look> {
-            let mut examination = self.detector.start(input)?;
-            (0..self.detector.passes()).try_for_each(|pass| self.detector.pass(&mut examination, pass))?;
+            let examination = self.detector.examine(input)?;
             Ok(Look {
                 errors: self.detector.log_errors(&examination)?,
                 cls: self.encoder.encode(input)?,

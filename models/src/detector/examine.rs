@@ -79,6 +79,16 @@ impl Detector {
         Ok(())
     }
 
+    /// Every pass at once, for callers that need not yield in between.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn examine(&self, input: &[f32]) -> Result<Examination, ModelError> {
+        let mut examination = self.start(input)?;
+        (0..self.passes()).try_for_each(|index| self.pass(&mut examination, index))?;
+        Ok(examination)
+    }
+
     /// Adds the errors of what mask `index` hides.
     fn compare(&self, examination: &mut Examination, index: usize) -> Result<(), ModelError> {
         let (mask, width) = (&self.masks[index], self.card.architecture.encoder.patch_len());

@@ -236,8 +236,7 @@ mod tests {
         let (inputs, direction) = ([noise(), noise()], noise());
         let found = drawing.slopes(&inputs);
         let score = |input: &[f32]| {
-            let mut examination = detector.start(input).unwrap();
-            (0..detector.passes()).for_each(|i| detector.pass(&mut examination, i).unwrap());
+            let examination = detector.examine(input).unwrap();
             f64::from(detector.finish(&examination, &[1.0], &[0.0]).unwrap().score)
         };
         for (input, (value, slope)) in inputs.iter().zip(&found) {

@@ -103,8 +103,7 @@ fn add(sum: &mut [f32], part: &[f64], share: f64) {
 
 impl Guard for Detection {
     fn verdict(&self, pipeline: &Pipeline, input: &[f32], cls: &[f32]) -> Result<Verdict> {
-        let mut examination = self.detector.start(input)?;
-        (0..self.detector.passes()).try_for_each(|index| self.detector.pass(&mut examination, index))?;
+        let examination = self.detector.examine(input)?;
         let copy = pipeline.encode_tensor(&self.detector.copy(input))?.cls;
         Ok(self.detector.finish(&examination, cls, &copy)?)
     }
