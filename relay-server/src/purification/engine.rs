@@ -45,10 +45,14 @@ impl Engine {
     /// # Errors
     /// [`RelayError::NoGpu`] where a GPU is asked for by name and there is none, [`RelayError::Workers`] without threads.
     pub(crate) fn start(config: &Purification) -> Result<Self, RelayError> {
-        match (config.device, config.enabled.then(gpu)) {
-            (Device::Gpu, Some(gpu)) => gpu.as_ref().map(Self::Gpu).map_err(|reason| RelayError::NoGpu(reason.clone())),
-            (Device::Auto, Some(Ok(gpu))) if !gpu.software => Ok(Self::Gpu(gpu)),
-            _ => Self::cpu(config.workers),
+        let device = if config.enabled { config.device } else { Device::Cpu };
+        match device {
+            Device::Cpu => Self::cpu(config.workers),
+            Device::Gpu => gpu().as_ref().map(Self::Gpu).map_err(|reason| RelayError::NoGpu(reason.clone())),
+            Device::Auto => match gpu() {
+                Ok(gpu) if !gpu.software => Ok(Self::Gpu(gpu)),
+                _ => Self::cpu(config.workers),
+            },
         }
     }
 

@@ -43,7 +43,7 @@ impl App {
         let step = move || {
             let (start, tiles) = (Instant::now(), batch.len());
             let stepped = catch_unwind(AssertUnwindSafe(|| batch.step(&app.purification.engine)));
-            match stepped {
+            match &stepped {
                 Ok(Ok(())) => app.metrics.passed(tiles, start.elapsed()),
                 Ok(Err(error)) => tracing::error!(%error, "a pass through a purifier failed"),
                 Err(_) => tracing::error!("a pass through a purifier panicked"),
