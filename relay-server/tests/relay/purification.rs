@@ -1,5 +1,7 @@
 //! Jobs of purification, from sending tiles to fetching them.
 
+use relay_server::config::Device;
+use relay_server::{Relay, RelayError};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use wire::tile::{Tile, TileShape};
@@ -252,6 +254,33 @@ async fn a_job_that_runs_for_too_long_fails_and_says_so() {
     let failed = api.becomes(&ticket, "failed").await;
     assert!(failed["error"].as_str().unwrap().contains("longer than a job may run"), "{failed}");
     assert_problem(api.fetch(&ticket).await, 410, "gone").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_gpu_gives_what_the_cpu_gives_up_to_rounding() {
+    let place = Place::new();
+    let purifier = place.add_purifier();
+    let mut config = place.purifying();
+    config.purification.device = Device::Gpu;
+    if let Err(error) = Relay::open(config.clone()).await {
+        assert!(matches!(error, RelayError::NoGpu(_)), "{error}");
+        println!("skipped: {error}");
+        return;
+    }
+    let server = Server::start(config).await;
+    let api = Api::of(&server);
+    let ready: Value = server.get("/readyz").await.json().await.unwrap();
+    println!("device: {}", ready["purification"]["device"]);
+    let request = purifier.request(1, 6, 16, 4);
+    let ticket = api.purify(&request, ONE).await;
+    let (gpu, cpu) = (api.purified(&ticket).await, purifier.walked(&request));
+    for (gpu, cpu) in gpu.tiles().iter().zip(cpu.tiles()) {
+        assert_eq!(gpu.id, cpu.id);
+        let furthest = gpu.values.iter().zip(&cpu.values).map(|(gpu, cpu)| gpu.abs_diff(*cpu)).max().unwrap();
+        // In steps of 1/2048.
+        assert!(furthest <= 2, "they differ by {furthest}");
+    }
     server.stop().await;
 }
 
