@@ -116,8 +116,14 @@ fn describe() {
     metrics::describe_histogram!("veilsight_infer_seconds", "Computing time of an encrypted inference, without waiting");
     metrics::describe_gauge!("veilsight_sessions", "Live sessions");
     metrics::describe_gauge!("veilsight_infer_jobs", "Jobs that run or wait on the worker threads");
-    metrics::describe_counter!("veilsight_purification_passes_total", "Batches: passes through a purifier, one step of all tiles in it");
-    metrics::describe_counter!("veilsight_purification_tile_steps_total", "Steps of tiles; over passes, the mean size of a batch");
+    metrics::describe_counter!(
+        "veilsight_purification_passes_total",
+        "Batches: passes through a purifier, one step of all tiles in it"
+    );
+    metrics::describe_counter!(
+        "veilsight_purification_tile_steps_total",
+        "Steps of tiles; over passes, the mean size of a batch"
+    );
     metrics::describe_histogram!("veilsight_purification_pass_seconds", "Computing time of a pass");
     metrics::describe_counter!("veilsight_purification_jobs_total", "Jobs by the state that they came into");
     metrics::describe_gauge!("veilsight_purification_waiting_tiles", "Tiles in the queue");

@@ -120,11 +120,16 @@ impl Network {
     pub(crate) fn check(&self, shape: TileShape) -> Result<(), String> {
         let (side, config) = (usize::from(shape.side), &self.card.architecture);
         if usize::from(shape.channels) != config.in_channels {
-            return Err(format!("This purifier takes tiles of {} channels, and these have {}.", config.in_channels, shape.channels));
+            return Err(format!(
+                "This purifier takes tiles of {} channels, and these have {}.",
+                config.in_channels, shape.channels
+            ));
         }
         if side > self.image_size || !side.is_multiple_of(config.multiple()) {
             let (multiple, most) = (config.multiple(), self.image_size);
-            return Err(format!("This purifier takes tiles whose side is a multiple of {multiple} up to {most}; {side} is none."));
+            return Err(format!(
+                "This purifier takes tiles whose side is a multiple of {multiple} up to {most}; {side} is none."
+            ));
         }
         Ok(())
     }

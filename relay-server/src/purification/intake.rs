@@ -105,7 +105,7 @@ impl App {
         let sealed = self.store.sealed_of_job(&holder.id, JobState::Done).await?.ok_or_else(gone)?;
         let result = holder.vault.open(&holder.id, Content::Result, &sealed).ok_or_else(Problem::internal)?;
         // Deleted before it is given: of two requests at once, one gets it.
-        if !self.settle(&holder.id, JobState::Done, JobState::Fetched, None, None).await? {
+        if !self.move_job(&holder.id, JobState::Done, JobState::Fetched, None, None).await? {
             return Err(Problem::gone(JobState::Fetched, None));
         }
         Ok(result.to_vec())
@@ -117,7 +117,7 @@ impl App {
     /// 503 where the database fails.
     pub(crate) async fn cancel_job(&self, holder: &Holder) -> Result<(), Problem> {
         for from in [JobState::Queued, JobState::Done] {
-            self.settle(&holder.id, from, JobState::Cancelled, None, None).await?;
+            self.move_job(&holder.id, from, JobState::Cancelled, None, None).await?;
         }
         self.purification.drop_job(&holder.id);
         Ok(())
@@ -142,7 +142,7 @@ impl App {
     }
 
     async fn fail_job(&self, holder: &Holder, failure: Failure) -> Result<(), Problem> {
-        self.settle(&holder.id, JobState::Queued, JobState::Failed, None, Some(failure)).await?;
+        self.move_job(&holder.id, JobState::Queued, JobState::Failed, None, Some(failure)).await?;
         Ok(())
     }
 
@@ -155,7 +155,9 @@ impl App {
     fn job_places(&self, tiles: usize) -> Result<OwnedSemaphorePermit, Problem> {
         let most = self.purification.tiles_per_job();
         if tiles > most {
-            return Err(Problem::wrong_message(format!("The job has {tiles} tiles and this relay takes at most {most} at a time.")));
+            return Err(Problem::wrong_message(format!(
+                "The job has {tiles} tiles and this relay takes at most {most} at a time."
+            )));
         }
         let count = u32::try_from(tiles).unwrap_or(u32::MAX);
         let places = Arc::clone(&self.purification.places).try_acquire_many_owned(count);

@@ -109,8 +109,12 @@ impl Failure {
 
     pub(crate) const fn sentence(self) -> &'static str {
         match self {
-            Self::TimedOut => "The tiles took longer than a job may run; send fewer tiles or steps at a time, or ask another relay.",
-            Self::NotComputed => "The purifier did not get through on these tiles; send them to another relay, or purify on the device.",
+            Self::TimedOut => {
+                "The tiles took longer than a job may run; send fewer tiles or steps at a time, or ask another relay."
+            }
+            Self::NotComputed => {
+                "The purifier did not get through on these tiles; send them to another relay, or purify on the device."
+            }
             Self::NoPurifier => "The relay was started anew without this purifier; load the model again, or ask another relay.",
             Self::Unreadable => "The stored tiles can no longer be read; send them again.",
         }

@@ -6,7 +6,7 @@ use crate::store::unix_now;
 
 impl App {
     /// Takes a job from state to state in the store, with what is kept of it from now on; `false` where it is no longer in state `from`.
-    pub(super) async fn settle(
+    pub(super) async fn move_job(
         &self,
         id: &JobId,
         from: JobState,

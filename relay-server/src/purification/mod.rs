@@ -66,7 +66,8 @@ impl Purification {
         for model in zoo.iter().filter(|_| config.enabled) {
             let Some((card, file)) = model.purifier() else { continue };
             let loaded = engine.load(card, model.shipped.preprocess.size, file.plain());
-            let network = loaded.map_err(|error| RelayError::Purifier { model: model.id().to_owned(), reason: error.to_string() })?;
+            let network =
+                loaded.map_err(|error| RelayError::Purifier { model: model.id().to_owned(), reason: error.to_string() })?;
             networks.insert(card.tag(), Arc::new(network));
         }
         if config.enabled {
@@ -102,10 +103,6 @@ impl Purification {
     /// Whether a purifier with this tag is loaded.
     pub(crate) fn has(&self, tag: &[u8; 8]) -> bool {
         self.networks.contains_key(tag)
-    }
-
-    fn job(&self, id: &JobId) -> Option<Arc<Job>> {
-        self.lock().jobs.get(id).cloned()
     }
 
     /// How far a job is that goes on in this process.

@@ -156,7 +156,9 @@ mod tests {
         let queued = |taken: usize| {
             let mut queue = Queue::new();
             jobs.iter().for_each(|(site, job, tiles)| queue.push(*site, *job, *tiles));
-            (0..taken).for_each(|_| drop(queue.take_if(|_| true)));
+            for _ in 0..taken {
+                queue.take_if(|_| true);
+            }
             queue
         };
         for taken in 0..12 {

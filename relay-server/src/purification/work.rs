@@ -66,13 +66,13 @@ impl App {
     async fn settle_job(&self, (job, outcome): Over) {
         let settled = match outcome {
             Ok(()) => match seal_result(&job) {
-                Ok(sealed) => self.settle(&job.id, JobState::Queued, JobState::Done, Some(sealed), None).await,
+                Ok(sealed) => self.move_job(&job.id, JobState::Queued, JobState::Done, Some(sealed), None).await,
                 Err(error) => {
                     tracing::error!(%error, "a result cannot be sealed");
                     Ok(false)
                 }
             },
-            Err(failure) => self.settle(&job.id, JobState::Queued, JobState::Failed, None, Some(failure)).await,
+            Err(failure) => self.move_job(&job.id, JobState::Queued, JobState::Failed, None, Some(failure)).await,
         };
         if let Err(error) = settled {
             tracing::error!(%error, "how a purification ended cannot be kept");

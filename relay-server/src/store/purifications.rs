@@ -59,7 +59,8 @@ impl Store {
 
     /// The sealed tiles of a job that is queued, or the sealed result of one that is done; nothing where it is in another state.
     pub(crate) async fn sealed_of_job(&self, id: &JobId, state: JobState) -> Result<Option<Vec<u8>>, sqlx::Error> {
-        let query = sqlx::query("SELECT sealed FROM purification WHERE id = $1 AND state = $2").bind(&id.0[..]).bind(state.name());
+        let query =
+            sqlx::query("SELECT sealed FROM purification WHERE id = $1 AND state = $2").bind(&id.0[..]).bind(state.name());
         query.fetch_optional(&self.pool).await?.map(|row| row.try_get(0)).transpose()
     }
 

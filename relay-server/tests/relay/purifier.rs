@@ -161,7 +161,10 @@ impl Api {
         self.becomes(ticket, "done").await;
         let response = self.fetch(ticket).await;
         assert_eq!(response.status(), StatusCode::OK);
-        assert_eq!((&response.headers()["content-type"], &response.headers()["cache-control"]), (&wire::MEDIA_TYPE.parse().unwrap(), &"no-store".parse().unwrap()));
+        assert_eq!(
+            (&response.headers()["content-type"], &response.headers()["cache-control"]),
+            (&wire::MEDIA_TYPE.parse().unwrap(), &"no-store".parse().unwrap())
+        );
         PurifyResult::decode(&response.bytes().await.unwrap()).unwrap()
     }
 
