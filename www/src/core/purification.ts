@@ -121,7 +121,7 @@ export class Purification {
     const { state, hooks } = this.#scene;
     this.#order = order;
     state.steps.delete('purify');
-    this.#scene.set({ phase: 'purifying', purified: null });
+    this.#scene.set({ phase: 'purifying', purifyingOn: order.where, purified: null });
     await this.#scene.hold(signal);
     if (order.where === 'relays') this.#scene.set({ exposed: true });
     const purified = await this.#scene.call('purify', order, signal);

@@ -1,7 +1,7 @@
 /** What one scan is made of: its state, what surrounds it, and who hears of it. */
 
 import type { BackendWish } from './backend-choice.ts';
-import type { Answer, ModelCard, Picture, Purified, StepName, Verdict } from './client-types.ts';
+import type { Answer, ModelCard, Picture, Purified, PurifyFacts, StepName, Verdict } from './client-types.ts';
 import type { Judgement } from './detection.ts';
 import type { Whereabouts } from './explain.ts';
 import type { Fault } from './fault.ts';
@@ -52,6 +52,8 @@ export interface State {
   threshold: number | null;
   /** Where this flagged image can be purified; null where it cannot. */
   offer: PurifyOffer | null;
+  /** Where this image is being purified, or was. */
+  purifyingOn: PurifyFacts['where'] | null;
   /** The purified image that waits beside the original, or has been answered. */
   purified: Purified | null;
   /** Whether noised tiles of this image may have left the device. */
@@ -93,7 +95,14 @@ export interface ControllerHooks {
 }
 
 /** What is known of an image before it is scanned. */
-export const NOTHING_FOUND = { verdict: null, decision: null, offer: null, purified: null, answer: null } as const;
+export const NOTHING_FOUND = {
+  verdict: null,
+  decision: null,
+  offer: null,
+  purifyingOn: null,
+  purified: null,
+  answer: null,
+} as const;
 
 /** What is known without an image. */
 export const NO_IMAGE = { ...NOTHING_FOUND, image: null, picture: null, exposed: false } as const;

@@ -16,9 +16,11 @@ export const restoreStyles = css`
   .tamper p.small {
     font-size: 0.875rem;
   }
+  .ways .switch {
+    font-size: 0.875rem;
+  }
   .way .switch {
     margin-block-start: 0.375rem;
-    font-size: 0.875rem;
   }
   .restoring {
     display: grid;
@@ -40,10 +42,22 @@ export const restoreStyles = css`
     border: 1px solid var(--line);
     background: var(--sunken);
   }
+  .restored .facts {
+    grid-template-columns: repeat(auto-fit, minmax(6.25rem, 1fr));
+  }
   .restored .facts > div {
     background: var(--surface);
   }
-  .restored .check {
+  .beside {
+    display: grid;
+    gap: 1rem;
+  }
+  .check.purified {
+    color: var(--accent);
+    background: var(--accent-soft);
+  }
+  .restored .check,
+  .check.purified {
     display: flex;
     gap: 0.5rem;
   }
@@ -97,7 +111,7 @@ export const restoreStyles = css`
     height: 100%;
     border: 0;
   }
-  .line {
+  .wipe-line {
     position: absolute;
     inset-block: 0;
     inset-inline-start: calc(var(--at) - 1px);
@@ -106,7 +120,7 @@ export const restoreStyles = css`
     box-shadow: 0 0 0 1px #05090b99;
     pointer-events: none;
   }
-  .line::after {
+  .wipe-line::after {
     content: '↔';
     position: absolute;
     inset-block-start: 50%;
@@ -123,7 +137,7 @@ export const restoreStyles = css`
     line-height: 1;
     box-shadow: 0 0 0 1px #05090b99;
   }
-  .wipe > input:focus-visible + .line::after {
+  .wipe > input:focus-visible + .wipe-line::after {
     outline: 3px solid var(--accent);
     outline-offset: 2px;
   }

@@ -80,8 +80,11 @@ const tilesView = ({ exposed, purified }: State): TemplateResult | typeof nothin
             They received pieces of it with noise added, turned, shuffled and without their places. That is not encryption: shapes can show
             through the noise, and relays that pool their pieces see more of the image.
           </p>
-          <ul class="nots">
-            ${(purified?.relays ?? []).map((relay) => html`<li><strong class="break">${hostOf(relay.url)}</strong> ${relayDid(relay)}</li>`)}
+          <ul class="relays">
+            ${(purified?.relays ?? []).map(
+              (relay) =>
+                html`<li><span><strong class="break">${hostOf(relay.url)}</strong> ${relayDid(relay)}.</span></li>`,
+            )}
           </ul>
         </section>
       `

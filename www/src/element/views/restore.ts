@@ -32,7 +32,7 @@ export function offerView(offer: PurifyOffer, wish: RestoreWish, actions: Restor
         ? html`
             <label class="switch">
               <input id="thorough" type="checkbox" .checked=${wish.thorough} @change=${actions.setThorough} />
-              <span>Thorough: ${stepsOf(THOROUGH)} instead of ${stepsOf(offer.steps)}, slower</span>
+              <span>Thorough: ${stepsOf(THOROUGH)} instead of ${offer.steps === 1 ? 'one' : offer.steps}</span>
             </label>
           `
         : nothing
@@ -78,7 +78,7 @@ export const aloneWords = (relay: string): string =>
   `Only one relay is known (${hostOf(relay)}), so it would get all pieces of the image, noised. Noise is not encryption: it could put the pieces together, take the noise away as this page does, and come close to seeing the image.`;
 
 /** What is under way, how far it is, and how to stop it. */
-export function restoringView({ steps, exposed }: State, actions: Pick<RestoreActions, 'cancel'>): TemplateResult {
+export function restoringView({ steps, purifyingOn }: State, actions: Pick<RestoreActions, 'cancel'>): TemplateResult {
   const fetched = steps.get('purifier');
   const fetching = fetched !== undefined && fetched.ms === undefined;
   const at = fetching ? fetched : steps.get('purify');
@@ -89,7 +89,7 @@ export function restoringView({ steps, exposed }: State, actions: Pick<RestoreAc
       : 'Under way';
   return html`
     <div class="restoring" role="group" aria-labelledby="restoring-title">
-      <p id="restoring-title"><strong>Restoring the image ${exposed ? 'on relays' : 'on this device'}</strong></p>
+      <p id="restoring-title"><strong>Restoring the image ${purifyingOn === 'relays' ? 'on relays' : 'on this device'}</strong></p>
       ${
         at && at.total > 1
           ? html`<progress max=${at.total} value=${at.done} aria-labelledby="restoring-title"></progress>`

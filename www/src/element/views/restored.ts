@@ -26,11 +26,14 @@ export function restoredView(state: State, actions: RestoredActions): TemplateRe
       ${checkedView(state.card, purified, state.threshold)}
       <div class="comparison">
         ${sliderView()}
-        <div class="pictures">
-          ${pictureView('before', 'Before')} ${pictureView('after', 'After')} ${pictureView('difference', 'Difference')}
+        <div class="beside">
+          <div class="pictures">
+            ${pictureView('before', 'Before')} ${pictureView('after', 'After')} ${pictureView('difference', 'Difference')}
+          </div>
+          ${factsView(purified)}
         </div>
       </div>
-      ${factsView(purified)} ${relaysView(purified)}
+      ${relaysView(purified)}
       ${
         phase === 'purified'
           ? html`
@@ -74,7 +77,7 @@ const sliderView = (): TemplateResult => html`
       <canvas class="sharp over" data-purified="before" aria-hidden="true"></canvas>
       <input id="compare" type="range" min="0" max="100" step="1" value=${MIDDLE} @input=${moveLine}
         aria-label="Line between the original and the restored image" aria-valuetext=${lineWords(MIDDLE)} />
-      <span class="line" aria-hidden="true"></span>
+      <span class="wipe-line" aria-hidden="true"></span>
       <span class="tag corner left" aria-hidden="true">Before</span>
       <span class="tag corner right" aria-hidden="true">After</span>
     </div>
@@ -92,8 +95,8 @@ const pictureView = (which: 'before' | 'after' | 'difference', name: string): Te
 function factsView({ ms, change: { psnr, max } }: Purified): TemplateResult {
   const facts: [string, string][] = [
     ['Took', duration(ms)],
-    ['Largest change', `${Math.round(max * 255)} of 255 grey levels`],
-    ['Likeness (PSNR)', psnr === null ? 'not changed' : `${psnr.toFixed(1)} dB`],
+    ['Largest change', `${Math.round(max * 255)} of 255`],
+    ['PSNR', psnr === null ? 'not changed' : `${psnr.toFixed(1)} dB`],
   ];
   return html`<dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }
