@@ -203,7 +203,7 @@ test('that_tiles_have_left_is_remembered_until_another_image_comes', async () =>
 });
 
 test('a_relay_that_failed_and_tiles_of_the_device_stand_in_what_is_shown', async () => {
-  const one = { url: 'https://two.test', tiles: 0, share: 0.3, state: 'failed', error: 'It timed out.' };
+  const one = { url: 'https://two.test', tiles: 0, share: 0.3, state: 'failed', error: 'It timed out.' } as const;
   const { state, purification, news } = await flagged(() =>
     life({ purify: async (order) => ({ ...purifiedBy(order), relays: [one], localTiles: 2 }) }),
   );
@@ -307,14 +307,14 @@ test('what_relays_see_is_said_without_calling_noise_encryption', () => {
 });
 
 test('what_each_relay_did_is_told_in_words', () => {
-  const base = { url: 'https://one.test', tiles: 4, share: 0.305, state: 'done' };
+  const base = { url: 'https://one.test', tiles: 4, share: 0.305, state: 'used' } as const;
   assert.equal(relayDid(base), 'saw noised tiles of 30.5 % of the image and restored 4 tiles');
   assert.equal(
     relayDid({ ...base, state: 'failed', tiles: 1, error: 'It timed out.' }),
     'saw noised tiles of 30.5 % of the image and restored 1 tile, then failed: It timed out',
   );
   assert.equal(relayDid({ ...base, state: 'failed', tiles: 0 }), 'saw noised tiles of 30.5 % of the image and failed');
-  assert.match(relayDid({ ...base, share: 0, tiles: 0 }), /got nothing/);
+  assert.match(relayDid({ ...base, state: 'spare', share: 0, tiles: 0 }), /got nothing/);
   assert.deepEqual(
     [deviceDid(1), deviceDid(3)].map((words) => words.slice(0, 7)),
     ['1 tile ', '3 tiles'],

@@ -165,7 +165,8 @@ export interface PurifyRelay {
   tiles: number;
   /** Share of the image's area that it was sent under noise, 0 to 1. */
   share: number;
-  state: string;
+  /** `spare` got nothing; a `failed` one was lost, or its result was refused. */
+  state: 'spare' | 'used' | 'failed';
   error?: string | null;
 }
 

@@ -16,10 +16,10 @@ export const hostOf = (address: string): string => (URL.canParse(address) ? new 
 
 /** What one relay got and did. */
 export function relayDid({ tiles, share, state, error }: PurifyRelay): string {
-  if (share === 0) return 'got nothing: it was not needed';
+  if (state === 'spare') return 'got nothing: it was not needed';
   const got = `saw noised tiles of ${percent(share)} of the image`;
   const gave = tiles === 1 ? '1 tile' : `${count(tiles)} tiles`;
-  if (state === 'done') return `${got} and restored ${gave}`;
+  if (state === 'used') return `${got} and restored ${gave}`;
   const kept = tiles > 0 ? `restored ${gave}, then failed` : 'failed';
   return `${got} and ${kept}${error ? `: ${error.replace(/\.$/, '')}` : ''}`;
 }

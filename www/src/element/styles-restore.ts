@@ -176,7 +176,7 @@ export const restoreStyles = css`
     color: var(--muted);
     margin-block-start: 0.15em;
   }
-  .relays [data-relay='done'] .icon {
+  .relays [data-relay='used'] .icon {
     color: var(--good);
   }
   .relays [data-relay='failed'] .icon {

@@ -83,7 +83,7 @@ export const purifiedBy = (order: PurifyOptions, score = 0.5): Purified => ({
   difference: picture(),
   verdict: verdictOf(score),
   change: { psnr: 31, max: 0.2 },
-  relays: order.where === 'relays' ? order.relays.map((url) => ({ url, tiles: 4, share: 0.3, state: 'done' })) : [],
+  relays: order.where === 'relays' ? order.relays.map((url) => ({ url, tiles: 4, share: 0.3, state: 'used' })) : [],
   localTiles: 0,
 });
 

@@ -111,7 +111,7 @@ function relaysView({ where, relays, localTiles }: Purified): TemplateResult | t
         ${relays.map(
           (relay) => html`
             <li data-relay=${relay.state}>
-              ${icon(relay.state === 'done' ? 'check' : 'info')}
+              ${icon(relay.state === 'used' ? 'check' : 'info')}
               <span><strong class="break">${hostOf(relay.url)}</strong> ${relayDid(relay)}.</span>
             </li>
           `,
