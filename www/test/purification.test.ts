@@ -25,7 +25,7 @@ import { soon } from './support/fake-worker.ts';
 
 const here: PurifyOptions = { where: 'device', steps: 1 };
 const relays = ['https://one.test', 'https://two.test', 'https://three.test'];
-const there: PurifyOptions = { where: 'relays', relays, steps: 1 };
+const there: PurifyOptions = { where: 'relays', relays, steps: 1, one_relay_holds_all: false };
 
 const plan = { relays: 3, share: 0.36, tiles: 16 };
 

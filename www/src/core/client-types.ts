@@ -147,7 +147,14 @@ export interface PurifyFacts {
 
 export type PurifyOptions =
   | { where: 'device'; steps: number }
-  | { where: 'relays'; steps: number /** Addresses without a slash at their end. */; relays: string[] };
+  | {
+      where: 'relays';
+      steps: number;
+      /** Addresses without a slash at their end. */
+      relays: string[];
+      /** That a person has agreed to one relay holding all tiles; without it a single relay is refused. */
+      one_relay_holds_all: boolean;
+    };
 
 /** What would be shown to whom, told before anything is sent. */
 export interface PurifyPlan {
@@ -176,6 +183,7 @@ export interface Purified extends PurifyFacts {
   ms: number;
   before: Picture;
   after: Picture;
+  /** The change of each pixel, eight-fold. */
   difference: Picture;
   /** The detector's verdict on the purified image. */
   verdict: Verdict | null;

@@ -314,7 +314,11 @@ export class VeilsightScan extends LitElement {
   #restore(relays?: string[]): void {
     const purification = this.#controller?.purification;
     const steps = this.restore.thorough ? THOROUGH : (this.#controller?.state.offer?.steps ?? 1);
-    void purification?.start(relays ? { where: 'relays', relays, steps } : { where: 'device', steps });
+    void purification?.start(
+      relays
+        ? { where: 'relays', relays, steps, one_relay_holds_all: this.restore.agreed }
+        : { where: 'device', steps },
+    );
   }
 
   override render(): TemplateResult | typeof nothing {

@@ -28,7 +28,7 @@ export function restoredView(state: State, actions: RestoredActions): TemplateRe
         ${sliderView()}
         <div class="beside">
           <div class="pictures">
-            ${pictureView('before', 'Before')} ${pictureView('after', 'After')} ${pictureView('difference', 'Difference')}
+            ${pictureView('before', 'Before')} ${pictureView('after', 'After')} ${pictureView('difference', 'Difference × 8')}
           </div>
           ${factsView(purified)}
         </div>
