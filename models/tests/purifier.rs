@@ -127,7 +127,7 @@ fn tiles_walked_together_end_where_each_ends_alone() {
 fn answers_that_do_not_fit_move_no_tile() {
     let mut walks = vec![Walk::new(Schedule::Linear, vec![0.5; 4], 10, 2).unwrap(); 2];
     let before = walks.clone();
-    for answer in [vec![vec![0.0; 4]], vec![vec![0.0; 3], vec![0.0; 4]], vec![vec![f32::NAN; 4], vec![0.0; 4]]] {
+    for answer in [vec![vec![0.0; 4]], vec![vec![0.0; 4], vec![0.0; 3]], vec![vec![0.0; 4], vec![f32::NAN; 4]]] {
         assert!(matches!(step_together(&mut walks, |_, _| Ok(answer.clone())), Err(ModelError::Purification { .. })));
         assert_eq!(walks, before);
     }
