@@ -164,7 +164,7 @@ fn the_level_rises_with_the_score() {
 fn cards_of_nonsense_are_refused() {
     for (pointer, value) in [
         ("/architecture/in_channels", json!(2)),
-        ("/architecture/widths", json!([8, 8, 1u64 << 60])),
+        ("/architecture/widths", json!([8, 8, 1u32 << 30])),
         ("/architecture/widths", json!([])),
         ("/bytes", json!(0)),
         ("/bytes", json!(1u64 << 40)),
