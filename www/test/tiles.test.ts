@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { inflateSync } from 'node:zlib';
-import { texture } from '../e2e/support/purifiable.ts';
 import { requestsIn } from '../e2e/support/recorder.ts';
+import { texture } from '../e2e/support/texture.ts';
 import { purifyRequests, TileMap, tilesOf } from '../e2e/support/tiles.ts';
 
 const SIDE = 128;

@@ -5,12 +5,13 @@ import { events, examine, history, judged } from '../support/check-page.ts';
 import { ownPixels } from '../support/images.ts';
 import { nativeEncode } from '../support/native.ts';
 import { PURIFIABLE, type PurifierCard } from '../support/packs.ts';
-import { attackedImage, purifierOr, texture } from '../support/purifiable.ts';
+import { attackedImage, purifierOr } from '../support/purifiable.ts';
 import type { Recorder } from '../support/recorder.ts';
 import { relaysTold, restored, restoreOnRelays, sendRestored } from '../support/restore-page.ts';
 import { encoderView, lastAnswer, type Upload, unexplained, verdict } from '../support/scan-page.ts';
 import { Scanner } from '../support/scanner.ts';
 import { MODEL, type Stage, type StagedRelay } from '../support/stage.ts';
+import { texture } from '../support/texture.ts';
 import { purifyRequests, TileMap } from '../support/tiles.ts';
 
 /** Largest part of an image that one of three relays or more may see. */
