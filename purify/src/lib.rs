@@ -8,6 +8,7 @@
 //! Noised tiles are not encrypted. What relays can make of them, alone or together, is measured by `lab audit egress`.
 #![deny(missing_docs)]
 
+mod change;
 mod deal;
 mod error;
 mod grid;
@@ -17,9 +18,10 @@ mod report;
 mod turn;
 mod verify;
 
+pub use change::Change;
 pub use error::PurifyError;
 pub use grid::Grid;
-pub use mission::{Consent, Holder, Mission, Order, Plan};
+pub use mission::{Bound, Consent, Holder, Mission, Order, Plan};
 pub use noise::Noise;
 pub use report::{RelayReport, RelayState, Report};
 pub use turn::Turn;
