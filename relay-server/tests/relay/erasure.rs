@@ -48,7 +48,7 @@ fn assert_on_disk(place: &Place, bytes: &[u8]) {
     assert!(pieces_on_disk(place, bytes) > PIECES / 2, "the search does not find what is there");
 }
 
-/// The log is cut off right after what it tells of.
+/// The log is cut off every second, once for all that was deleted in it.
 async fn assert_off_disk(place: &Place, bytes: &[u8]) {
     let mut left = pieces_on_disk(place, bytes);
     for _ in 0..500 {
