@@ -4,7 +4,7 @@
 #![allow(dead_code)]
 
 use he::{EncryptedLogits, GLWE_2048_TU17, PublicKey, SealedToken};
-use wire::{Header, InferAnswer, InferRequest, SessionKey};
+use wire::{Header, InferAnswer, InferRequest, PurifyRequest, PurifyResult, SessionKey};
 
 /// Two bytes of dimension, then the token.
 pub fn sealed_token(bytes: &[u8]) -> bool {
@@ -40,6 +40,8 @@ pub fn wire_messages(bytes: &[u8]) -> bool {
         SessionKey::decode(bytes).map(|message| message.encode()),
         InferRequest::decode(bytes).map(|message| message.encode()),
         InferAnswer::decode(bytes).map(|message| message.encode()),
+        PurifyRequest::decode(bytes).map(|message| message.encode()),
+        PurifyResult::decode(bytes).map(|message| message.encode()),
     ];
     let mut accepted = 0;
     for again in written.into_iter().flatten() {

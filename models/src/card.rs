@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{ClsQuantiser, DetectorCard, ModelError, Preprocess, VitConfig, head::MAX_CLASSES};
+use crate::{ClsQuantiser, DetectorCard, ModelError, Preprocess, PurifierCard, VitConfig, head::MAX_CLASSES};
 
 /// Format version written and read here.
 pub const CARD_FORMAT: u64 = 1;
@@ -106,6 +106,9 @@ pub struct ModelCard {
     /// The detector that looks at the image first, where the pack has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detector: Option<DetectorCard>,
+    /// The purifier that restores flagged images, where the pack has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purifier: Option<PurifierCard>,
     /// How an image becomes the encoder's input.
     pub preprocess: Preprocess,
     /// The token that is sealed.
@@ -186,19 +189,26 @@ impl ModelCard {
         if !(self.calibration.logit_scale.is_normal() && self.calibration.logit_scale > 0.0) {
             return Err(bad("calibration.logit_scale is not a number above zero".into()));
         }
-        self.detector.as_ref().map_or(Ok(()), |detector| self.check_detector(detector))
+        self.detector.as_ref().map_or(Ok(()), |detector| self.check_detector(detector))?;
+        self.purifier.as_ref().map_or(Ok(()), |purifier| self.check_purifier(purifier))
     }
 
     fn check_detector(&self, detector: &DetectorCard) -> Result<(), ModelError> {
-        check_file("detector", &detector.file, &detector.sha256)?;
-        let taken = [&self.encoder.file, HEAD_FILE, "card.json"];
-        if taken.iter().any(|name| detector.file.eq_ignore_ascii_case(name)) {
-            return Err(bad(format!("detector.file is {}, which is another part of the pack", detector.file)));
-        }
+        check_part("detector", &detector.file, &detector.sha256, &[&self.encoder.file])?;
         detector.validate()?;
         let (network, encoder) = (&detector.architecture.encoder, &self.encoder.architecture);
         if (network.image_size, network.in_channels) != (encoder.image_size, encoder.in_channels) {
             return Err(bad("the detector takes another input than the encoder".into()));
+        }
+        Ok(())
+    }
+
+    fn check_purifier(&self, purifier: &PurifierCard) -> Result<(), ModelError> {
+        let detector = self.detector.as_ref().ok_or_else(|| bad("it has a purifier and no detector that says when".into()))?;
+        check_part("purifier", &purifier.file, &purifier.sha256, &[&self.encoder.file, &detector.file])?;
+        purifier.validate(self.preprocess.size)?;
+        if purifier.architecture.in_channels != self.encoder.architecture.in_channels {
+            return Err(bad("the purifier takes another input than the encoder".into()));
         }
         Ok(())
     }
@@ -225,11 +235,26 @@ impl ModelCard {
 
     /// First 8 bytes of the encoder's SHA-256: they name the encoder in a request.
     pub fn encoder_tag(&self) -> [u8; 8] {
-        let mut tag = [0; 8];
-        // A card that passed `validate` has 64 digits; any other gives zeros, which match no encoder.
-        let _ = hex::decode_to_slice(self.encoder.sha256.get(..16).unwrap_or_default(), &mut tag);
-        tag
+        tag(&self.encoder.sha256)
     }
+}
+
+/// First 8 bytes of a SHA-256 given in hexadecimal digits.
+pub(crate) fn tag(sha256: &str) -> [u8; 8] {
+    let mut tag = [0; 8];
+    // A card that passed `validate` has 64 digits; any other gives zeros, which match no file.
+    let _ = hex::decode_to_slice(sha256.get(..16).unwrap_or_default(), &mut tag);
+    tag
+}
+
+/// Checks the file of a `part` of the pack that is public and optional, which may not be one of the `others`.
+fn check_part(part: &str, file: &str, sha256: &str, others: &[&str]) -> Result<(), ModelError> {
+    check_file(part, file, sha256)?;
+    let mut taken = others.iter().chain(&[HEAD_FILE, "card.json"]);
+    if taken.any(|name| file.eq_ignore_ascii_case(name)) {
+        return Err(bad(format!("{part}.file is {file}, which is another part of the pack")));
+    }
+    Ok(())
 }
 
 /// Checks the name and digest of the file of `part`.

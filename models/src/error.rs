@@ -118,6 +118,15 @@ pub enum ModelError {
     /// A detector was handed over for a model whose card names none.
     #[error("the model card names no detector; fetch the model card again, or leave the detector out")]
     NoDetector,
+    /// An image or tile that a purifier cannot work on as it was asked to.
+    #[error("the image cannot be purified: {reason}; load the model again")]
+    Purification {
+        /// What does not fit.
+        reason: String,
+    },
+    /// A purifier was handed over for a model whose card names none.
+    #[error("the model card names no purifier; fetch the model card again, or leave the purifier out")]
+    NoPurifier,
     /// A file of the pack is not the one that the card names.
     #[error("{file} is damaged or was changed: {reason}; clear the cache and fetch the model pack again")]
     CorruptPack {
@@ -149,7 +158,7 @@ impl ModelError {
             Self::EmptyFile | Self::NotAnImage { .. } | Self::DamagedImage { .. } => "wrong-file",
             Self::FileTooLarge { .. } | Self::PictureTooLarge { .. } => "too-large",
             Self::CardFormat { .. } => "wrong-version",
-            Self::InputLength { .. } | Self::Examination { .. } | Self::Device { .. } => "internal",
+            Self::InputLength { .. } | Self::Examination { .. } | Self::Purification { .. } | Self::Device { .. } => "internal",
             _ => "corrupt-pack",
         }
     }

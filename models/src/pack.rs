@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::{Detector, ModelCard, ModelError, TensorMap};
+use crate::{Detector, ModelCard, ModelError, Purifier, TensorMap};
 
 /// The public part of a pack, checked: a card and the files that it names.
 pub struct PublicPack {
@@ -10,6 +10,7 @@ pub struct PublicPack {
     pub card: ModelCard,
     encoder: Vec<u8>,
     detector: Option<Vec<u8>>,
+    purifier: Option<Vec<u8>>,
 }
 
 impl PublicPack {
@@ -27,7 +28,7 @@ impl PublicPack {
     /// [`ModelError::CorruptPack`] where size or SHA-256 differ from the card's.
     pub fn from_card(card: ModelCard, encoder: Vec<u8>) -> Result<Self, ModelError> {
         verify_encoder(&card, &encoder)?;
-        Ok(Self { card, encoder, detector: None })
+        Ok(Self { card, encoder, detector: None, purifier: None })
     }
 
     /// Adds the detector file, checked against the card.
@@ -38,6 +39,25 @@ impl PublicPack {
         verify_detector(&self.card, &bytes)?;
         self.detector = Some(bytes);
         Ok(self)
+    }
+
+    /// Adds the purifier file, checked against the card.
+    ///
+    /// # Errors
+    /// [`ModelError::CorruptPack`] where size or SHA-256 differ from the card's, [`ModelError::NoPurifier`] where the card names none.
+    pub fn with_purifier(mut self, bytes: Vec<u8>) -> Result<Self, ModelError> {
+        verify_purifier(&self.card, &bytes)?;
+        self.purifier = Some(bytes);
+        Ok(self)
+    }
+
+    /// The purifier, ready to run; its file's bytes are given up. Nothing where none was added.
+    ///
+    /// # Errors
+    /// [`ModelError::BadWeights`], [`ModelError::MissingTensor`] or [`ModelError::WrongShape`] where the file holds no such network.
+    pub fn take_purifier(&mut self) -> Result<Option<Purifier>, ModelError> {
+        let (Some(card), Some(bytes)) = (&self.card.purifier, self.purifier.take()) else { return Ok(None) };
+        Purifier::load(card, TensorMap::from_safetensors(&bytes)?).map(Some)
     }
 
     /// The detector, ready to run; its file's bytes are given up. Nothing where none was added.
@@ -83,6 +103,15 @@ pub fn verify_detector(card: &ModelCard, bytes: &[u8]) -> Result<(), ModelError>
     verify(&detector.file, detector.bytes, &detector.sha256, bytes)
 }
 
+/// Checks a purifier file against the card.
+///
+/// # Errors
+/// [`ModelError::CorruptPack`] where size or SHA-256 differ from the card's, [`ModelError::NoPurifier`] where the card names none.
+pub fn verify_purifier(card: &ModelCard, bytes: &[u8]) -> Result<(), ModelError> {
+    let purifier = card.purifier.as_ref().ok_or(ModelError::NoPurifier)?;
+    verify(&purifier.file, purifier.bytes, &purifier.sha256, bytes)
+}
+
 fn verify(file: &str, size: u64, sha256: &str, bytes: &[u8]) -> Result<(), ModelError> {
     let corrupt = |reason: String| Err(ModelError::CorruptPack { file: file.to_owned(), reason });
     if bytes.len() as u64 != size {
@@ -102,17 +131,18 @@ pub use relay::RelayPack;
 mod relay {
     use std::{fs::File, io::Read, path::Path};
 
-    use super::{ModelCard, ModelError, verify_detector, verify_encoder};
+    use super::{ModelCard, ModelError, verify_detector, verify_encoder, verify_purifier};
     use crate::{
         QuantisedHead,
         card::{HEAD_FILE, MAX_CARD_BYTES, MAX_ENCODER_BYTES},
         detector::MAX_DETECTOR_BYTES,
+        purifier::MAX_PURIFIER_BYTES,
     };
 
     /// Largest head file: 64 classes of 2048 weights, and its header.
     const MAX_HEAD_BYTES: u64 = 1024 * 1024;
 
-    /// A whole pack as the relay keeps it: card, encoder and detector to hand out, the head to keep.
+    /// A whole pack as the relay keeps it: card, encoder, detector and purifier to hand out, the head to keep.
     pub struct RelayPack {
         /// The card.
         pub card: ModelCard,
@@ -122,22 +152,25 @@ mod relay {
         pub encoder_bytes: Vec<u8>,
         /// The detector's file, byte for byte, verified; nothing where the card names none.
         pub detector_bytes: Option<Vec<u8>>,
+        /// The purifier's file, byte for byte, verified; nothing where the card names none.
+        pub purifier_bytes: Option<Vec<u8>>,
         /// The head; it never leaves the relay.
         pub head: QuantisedHead,
     }
 
     impl RelayPack {
-        /// Reads and checks `card.json`, the encoder and detector files it names and `head.safetensors` in a folder.
+        /// Reads and checks `card.json`, the encoder, detector and purifier files it names and `head.safetensors` in a folder.
         ///
         /// # Errors
-        /// [`ModelError::ReadFile`] where a file is absent or too large, [`ModelError::CorruptPack`] where the encoder, detector or
-        /// head do not fit the card, and the errors of the card and the head.
+        /// [`ModelError::ReadFile`] where a file is absent or too large, [`ModelError::CorruptPack`] where the encoder, detector,
+        /// purifier or head do not fit the card, and the errors of the card and the head.
         pub fn load_dir(folder: &Path) -> Result<Self, ModelError> {
             let card_bytes = read(&folder.join("card.json"), MAX_CARD_BYTES as u64)?;
             let card = ModelCard::from_json(&card_bytes)?;
             let encoder_bytes = read(&folder.join(&card.encoder.file), MAX_ENCODER_BYTES)?;
             verify_encoder(&card, &encoder_bytes)?;
             let detector_bytes = read_detector(folder, &card)?;
+            let purifier_bytes = read_purifier(folder, &card)?;
             let head = QuantisedHead::from_safetensors(&read(&folder.join(HEAD_FILE), MAX_HEAD_BYTES)?)?;
             if head.classes != card.classes.len() || head.dim != card.cls.dim {
                 let reason = format!(
@@ -149,7 +182,7 @@ mod relay {
                 );
                 return Err(ModelError::CorruptPack { file: HEAD_FILE.into(), reason });
             }
-            Ok(Self { card, card_bytes, encoder_bytes, detector_bytes, head })
+            Ok(Self { card, card_bytes, encoder_bytes, detector_bytes, purifier_bytes, head })
         }
     }
 
@@ -157,6 +190,13 @@ mod relay {
         let Some(detector) = &card.detector else { return Ok(None) };
         let bytes = read(&folder.join(&detector.file), MAX_DETECTOR_BYTES)?;
         verify_detector(card, &bytes)?;
+        Ok(Some(bytes))
+    }
+
+    fn read_purifier(folder: &Path, card: &ModelCard) -> Result<Option<Vec<u8>>, ModelError> {
+        let Some(purifier) = &card.purifier else { return Ok(None) };
+        let bytes = read(&folder.join(&purifier.file), MAX_PURIFIER_BYTES)?;
+        verify_purifier(card, &bytes)?;
         Ok(Some(bytes))
     }
 

@@ -1,8 +1,8 @@
 use std::fmt;
 
 use crate::WireError;
-use crate::limits::{HEADER_BYTES, MAX_LOGITS_BYTES, MAX_PUBLIC_KEY_BYTES, MAX_TOKEN_BYTES};
-use crate::{infer_answer, infer_request};
+use crate::limits::{HEADER_BYTES, MAX_LOGITS_BYTES, MAX_PUBLIC_KEY_BYTES, MAX_TILE_BYTES, MAX_TOKEN_BYTES};
+use crate::{infer_answer, infer_request, purify_request, purify_result};
 
 /// First four bytes of every message.
 pub const MAGIC: [u8; 4] = *b"VEIL";
@@ -20,6 +20,10 @@ pub enum Kind {
     InferRequest = 2,
     /// Relay to client: encrypted logits.
     InferAnswer = 3,
+    /// Client to relay: noised tiles to purify.
+    PurifyRequest = 4,
+    /// Relay to client: purified tiles.
+    PurifyResult = 5,
 }
 
 impl Kind {
@@ -28,6 +32,8 @@ impl Kind {
             1 => Ok(Self::SessionKey),
             2 => Ok(Self::InferRequest),
             3 => Ok(Self::InferAnswer),
+            4 => Ok(Self::PurifyRequest),
+            5 => Ok(Self::PurifyResult),
             found => Err(WireError::UnknownKind { found }),
         }
     }
@@ -38,6 +44,8 @@ impl Kind {
             Self::SessionKey => MAX_PUBLIC_KEY_BYTES,
             Self::InferRequest => infer_request::FIXED_BYTES + MAX_TOKEN_BYTES,
             Self::InferAnswer => infer_answer::FIXED_BYTES + MAX_LOGITS_BYTES,
+            Self::PurifyRequest => purify_request::FIXED_BYTES + MAX_TILE_BYTES,
+            Self::PurifyResult => purify_result::FIXED_BYTES + MAX_TILE_BYTES,
         }
     }
 }
@@ -48,6 +56,8 @@ impl fmt::Display for Kind {
             Self::SessionKey => "session key",
             Self::InferRequest => "infer request",
             Self::InferAnswer => "infer answer",
+            Self::PurifyRequest => "purify request",
+            Self::PurifyResult => "purify result",
         })
     }
 }
@@ -57,7 +67,7 @@ impl fmt::Display for Kind {
 pub struct Header {
     /// What follows.
     pub kind: Kind,
-    /// Number of the parameter set the opaque bytes belong to; `he` knows which exist.
+    /// Number of the parameter set the opaque bytes belong to, 0 where there are none; `he` knows which exist.
     pub parameters: u16,
     /// Bytes of payload behind the header.
     pub payload_bytes: usize,
@@ -113,6 +123,14 @@ pub(crate) fn open(wanted: Kind, bytes: &[u8]) -> Result<(u16, &[u8]), WireError
         return Err(WireError::Length { announced: header.payload_bytes, found: payload.len() });
     }
     Ok((header.parameters, payload))
+}
+
+/// Holds the parameter set of a message that has none against zero.
+pub(crate) fn no_parameters(parameters: u16) -> Result<(), WireError> {
+    if parameters != 0 {
+        return Err(WireError::Value { field: "parameters", found: parameters.into() });
+    }
+    Ok(())
 }
 
 /// Splits the fixed part off a payload.

@@ -36,12 +36,12 @@ pub enum WireError {
         /// What came.
         found: Kind,
     },
-    /// The envelope's length is not the number of bytes behind it.
-    #[error("the envelope announces {announced} bytes of payload, {found} follow")]
+    /// The envelope's length is not the number of bytes behind it, or the tiles are not as long as their shape says.
+    #[error("{announced} bytes are announced, {found} follow: send the message whole and nothing behind it")]
     Length {
-        /// Length in the envelope.
+        /// Bytes that the envelope, or the shape and count of tiles, announce.
         announced: usize,
-        /// Bytes behind the envelope.
+        /// Bytes that follow.
         found: usize,
     },
     /// A field or the payload is longer than its limit.
@@ -60,6 +60,14 @@ pub enum WireError {
         /// Name of the field.
         field: &'static str,
     },
+    /// A field within its limit that has a value with no meaning.
+    #[error("{field} cannot be {found}: see docs/WIRE.md for what it may be")]
+    Value {
+        /// Name of the field.
+        field: &'static str,
+        /// Value found.
+        found: usize,
+    },
 }
 
 impl WireError {
@@ -74,6 +82,7 @@ impl WireError {
             Self::Length { .. } => "length",
             Self::Limit { .. } => "limit",
             Self::Empty { .. } => "empty",
+            Self::Value { .. } => "value",
         }
     }
 }

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
-use wire::{InferAnswer, InferRequest, SessionKey, WireError};
+use wire::{InferAnswer, InferRequest, PurifyRequest, PurifyResult, SessionKey, Tile, TileShape, WireError};
 
 #[derive(Deserialize)]
 struct Vectors {
@@ -26,6 +26,24 @@ enum Message {
     SessionKey { parameters: u16, public_key: String },
     InferRequest { parameters: u16, session: String, encoder: String, dim: u16, token: String },
     InferAnswer { parameters: u16, classes: u16, logits: String },
+    PurifyRequest { purifier: String, t: u16, steps: u8, channels: u8, side: u16, tiles: Vec<NamedTile> },
+    PurifyResult { channels: u8, side: u16, tiles: Vec<NamedTile> },
+}
+
+#[derive(Deserialize)]
+struct NamedTile {
+    id: String,
+    values: Vec<i16>,
+}
+
+impl From<NamedTile> for Tile {
+    fn from(NamedTile { id, values }: NamedTile) -> Self {
+        Self { id: bytes(&id).try_into().unwrap(), values }
+    }
+}
+
+fn tiles(named: Vec<NamedTile>) -> Vec<Tile> {
+    named.into_iter().map(Tile::from).collect()
 }
 
 #[derive(Deserialize)]
@@ -66,6 +84,17 @@ fn every_published_message_decodes_to_its_fields() {
                 assert_eq!((read.parameters(), read.classes()), (parameters, classes), "{name}");
                 assert_eq!(read.logits(), bytes(&logits), "{name}");
             }
+            Message::PurifyRequest { purifier, t, steps, channels, side, tiles: named } => {
+                let read = PurifyRequest::decode(&raw).unwrap();
+                assert_eq!(read.purifier()[..], bytes(&purifier), "{name}");
+                assert_eq!((read.t(), read.steps(), read.shape()), (t, steps, TileShape { channels, side }), "{name}");
+                assert_eq!(read.into_tiles(), tiles(named), "{name}");
+            }
+            Message::PurifyResult { channels, side, tiles: named } => {
+                let read = PurifyResult::decode(&raw).unwrap();
+                assert_eq!(read.shape(), TileShape { channels, side }, "{name}");
+                assert_eq!(read.into_tiles(), tiles(named), "{name}");
+            }
         }
     }
 }
@@ -83,6 +112,13 @@ fn every_published_message_is_written_byte_for_byte() {
             Message::InferAnswer { parameters, classes, logits } => {
                 InferAnswer::new(parameters, classes, bytes(&logits)).unwrap().encode()
             }
+            Message::PurifyRequest { purifier, t, steps, channels, side, tiles: named } => {
+                let purifier = bytes(&purifier).try_into().unwrap();
+                PurifyRequest::new(purifier, t, steps, TileShape { channels, side }, tiles(named)).unwrap().encode()
+            }
+            Message::PurifyResult { channels, side, tiles: named } => {
+                PurifyResult::new(TileShape { channels, side }, tiles(named)).unwrap().encode()
+            }
         };
         assert_eq!(hex::encode(written), hex, "{name}");
     }
@@ -98,6 +134,8 @@ fn every_malformed_message_is_refused_for_its_reason() {
             "session-key" => SessionKey::decode(&raw).unwrap_err(),
             "infer-request" => InferRequest::decode(&raw).unwrap_err(),
             "infer-answer" => InferAnswer::decode(&raw).unwrap_err(),
+            "purify-request" => PurifyRequest::decode(&raw).unwrap_err(),
+            "purify-result" => PurifyResult::decode(&raw).unwrap_err(),
             other => panic!("vector {} has the unknown kind {other}", case.name),
         };
         assert_eq!(error.code(), case.error, "{}: {error}", case.name);

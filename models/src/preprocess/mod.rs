@@ -63,6 +63,23 @@ impl Preprocess {
         Ok(())
     }
 
+    /// The pixels of an encoder's input `[channels, size, size]`: `value · std + mean`, held within 0..=1.
+    pub fn pixels_of(&self, input: &[f32]) -> Vec<f32> {
+        let pixel = |(value, mean, std): (&f32, f32, f32)| (value * std + mean).clamp(0.0, 1.0);
+        self.with_statistics(input).map(pixel).collect()
+    }
+
+    /// The encoder's input of pixels `[channels, size, size]` of 0..=1: `(value - mean) / std`.
+    pub fn input_of(&self, pixels: &[f32]) -> Vec<f32> {
+        self.with_statistics(pixels).map(|(pixel, mean, std)| (pixel - mean) / std).collect()
+    }
+
+    /// Each of the values `[channels, size, size]` with its channel's mean and deviation.
+    fn with_statistics<'a>(&'a self, values: &'a [f32]) -> impl Iterator<Item = (&'a f32, f32, f32)> {
+        let planes = values.chunks(self.size * self.size).zip(self.mean.iter().zip(&self.std));
+        planes.flat_map(|(plane, (mean, std))| plane.iter().map(move |value| (value, *mean, *std)))
+    }
+
     /// Scales a picture so that its longer side is `size` and centres it on black; a picture of that size is unchanged.
     pub fn letterbox(&self, picture: &Picture) -> InputImage {
         letterbox::letterbox(picture, self.size, self.channels)

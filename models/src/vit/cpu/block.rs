@@ -28,9 +28,9 @@ impl From<&VitConfig> for Widths {
 
 /// LayerNorm's weight and bias `[dim]`.
 pub(crate) struct Norm {
-    pub(super) weight: Vec<f32>,
-    pub(super) bias: Vec<f32>,
-    pub(super) eps: f32,
+    pub(crate) weight: Vec<f32>,
+    pub(crate) bias: Vec<f32>,
+    pub(crate) eps: f32,
 }
 
 impl Norm {

@@ -46,7 +46,7 @@ pub(super) fn erf(x: f32) -> f32 {
 }
 
 /// Exact GELU, x · Φ(x), in place.
-pub(super) fn gelu(values: &mut [f32]) {
+pub(crate) fn gelu(values: &mut [f32]) {
     let gelu = |x: f32| 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
     let (chunks, tail) = values.as_chunks_mut::<LANES>();
     for chunk in chunks {
