@@ -228,6 +228,7 @@ pub(super) fn subject(pipeline: &Pipeline, arena: &Arena, cases: &[Case], place:
         encoder: card.encoder.sha256.clone(),
         detector: card.detector.as_ref().map(|d| d.sha256.clone()),
         threshold: arena.judge.guard.map(|g| g.threshold()),
+        purifier: card.purifier.as_ref().map(|p| (p.sha256.clone(), p.training.data.clone())),
         data: place.0,
         split: place.1,
         n: cases.len(),

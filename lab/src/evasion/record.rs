@@ -20,6 +20,9 @@ pub struct Subject {
     /// The detector's threshold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
+    /// SHA-256 of the purifier and the data that it was trained on; none where the pack has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purifier: Option<(String, String)>,
     /// Data set.
     pub data: String,
     /// Split.

@@ -196,3 +196,15 @@ fn print(record: &PurifierRecord) {
         println!("{:?}, {} bytes, in the end: {}{mark}", stored.storage, stored.bytes, shares(&stored.accuracy));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::data_of;
+
+    #[test]
+    fn the_data_of_a_run_is_read_from_its_command() {
+        let command = "cargo lab train purifier --data ../shared/data/br35h --data …/chest_xray --epochs 2";
+        assert_eq!(data_of(command), "br35h, chest_xray");
+        assert_eq!(data_of("cargo lab train purifier"), "br35h");
+    }
+}

@@ -138,6 +138,7 @@ mod tests {
             encoder: "ab".into(),
             detector: Some("cd".into()),
             threshold: Some(1.5),
+            purifier: None,
             data: "set".into(),
             split: "test".into(),
             n: 4,

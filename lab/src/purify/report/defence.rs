@@ -43,6 +43,13 @@ pub fn attacks(out: &mut String, records: &[Record]) {
                 "\nRandom 70/30 split, image by image: the papers' protocol. Near-copies of most test images lie in train, so read the grouped split first.\n",
             );
         }
+        if let Some((sha, trained)) = attacks.iter().find_map(|attack| attack.subject.purifier.as_ref()) {
+            let _ = write!(out, "\nPurifier `{}…`, trained on clean images of: {trained} (`train`).", sha.get(..12).unwrap_or(sha));
+            if data.contains('@') && !trained.contains(data) {
+                out.push_str(" Its own split was another one, so it has seen most of these images, clean; the encoder has not.");
+            }
+            out.push('\n');
+        }
         one(out, attacks);
     }
 }

@@ -49,3 +49,96 @@ fn show(out: &mut String, files: &mut Vec<(String, String)>, file: String, chart
         files.push((file, crate::plot::svg(chart, lines)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        evasion::record::{Clean, Evasion, FilterRow, Row, Subject},
+        purify::{
+            defence::Place,
+            record::{Purified, Who},
+        },
+    };
+
+    fn estimate(mean: f64) -> Estimate {
+        Estimate { mean, low: mean - 0.01, high: mean + 0.01 }
+    }
+
+    fn purified(who: Who, accuracy: f64) -> Purified {
+        Purified {
+            who,
+            place: Place::Device,
+            steps: 3,
+            draws: 1,
+            accuracy: estimate(accuracy),
+            accepted: estimate(0.91),
+            of_purified: None,
+            every_draw: None,
+            clean_accuracy: estimate(0.985),
+            clean_loss: estimate(0.005),
+            mean_level: 77.0,
+            outcomes: "rrwR".into(),
+            clean_outcomes: "rrrw".into(),
+        }
+    }
+
+    fn record(model: &str) -> Record {
+        let subject = Subject {
+            model: model.into(),
+            version: "1".into(),
+            encoder: "ab".into(),
+            detector: None,
+            threshold: Some(1.5),
+            purifier: Some(("cd".repeat(32), "set".into())),
+            data: "set@random-1".into(),
+            split: "test".into(),
+            n: 4,
+            groups: 2,
+            seed: 1,
+            command: "cargo lab evaluate".into(),
+        };
+        let row = Row {
+            attack: "pgd-linf-0.015".into(),
+            epsilon: 0.015,
+            undefended_accuracy: estimate(0.111),
+            rounded_accuracy: estimate(0.112),
+            success: None,
+            detected: None,
+            filters: vec![FilterRow {
+                filter: "3×3 mean".into(),
+                clean_accuracy: estimate(0.97),
+                accuracy: estimate(0.725),
+                auc: estimate(0.9),
+            }],
+            purified: vec![purified(Who::Flagged, 0.944), purified(Who::All, 0.933)],
+            outcomes: "rWWw".into(),
+        };
+        Record::Evasion(Box::new(Evasion {
+            subject,
+            family: "pgd-linf".into(),
+            epsilon: 0.015,
+            surrogate: None,
+            restarts: 1,
+            seconds: 1.0,
+            clean: Clean { accuracy: estimate(0.99), fpr: None, system_accuracy: None, outcomes: "rrRw".into() },
+            rows: vec![row],
+            group_of_image: "0 0 1 1".into(),
+        }))
+    }
+
+    #[test]
+    fn every_purified_figure_stands_beside_the_undefended_one_and_the_filters() {
+        let text = &pages(&[record("one")])[0].1;
+        let place = |words: &str| text.find(words).unwrap_or_else(|| panic!("{words} is missing in {text}"));
+        assert!(place("| 11.1 % [10.1, 12.1] | - |") < place("| flagged | device, 3 | 94.4 % [93.4, 95.4] | 91.0 % |"));
+        assert!(place("| all | device, 3 | 93.3 %") < place("| all, by 3×3 mean | | 72.5 %"));
+        assert!(text.contains("| +0.5 | 77 |") && text.contains("not encryption"));
+    }
+
+    #[test]
+    fn a_purifier_that_saw_the_test_images_is_named() {
+        let text = &pages(&[record("one")])[0].1;
+        assert!(text.contains("papers' protocol") && text.contains("it has seen most of these images"), "{text}");
+    }
+}
