@@ -164,7 +164,7 @@ fn the_level_rises_with_the_score() {
 fn cards_of_nonsense_are_refused() {
     for (pointer, value) in [
         ("/architecture/in_channels", json!(2)),
-        ("/architecture/widths", json!([8, 8, 1u64 << 60])),
+        ("/architecture/widths", json!([8, 8, 1u32 << 30])),
         ("/architecture/widths", json!([])),
         ("/bytes", json!(0)),
         ("/bytes", json!(1u64 << 40)),
@@ -274,6 +274,9 @@ fn pixels_become_the_encoders_input_and_back() {
     assert!(worst(&preprocess.pixels_of(&input), &pixels) < 1e-6);
     assert_eq!(preprocess.pixels_of(&[9.0; 12]), [1.0; 12]);
     assert_eq!(preprocess.pixels_of(&[-9.0; 12]), [0.0; 12]);
+    let image = preprocess.image_of(&pixels);
+    assert_eq!(image.pixels[..6], [0, 93, 185, 23, 116, 209]);
+    assert!(worst(&image.to_tensor(&preprocess), &input) < 0.5 / 255.0 / 0.2 + 1e-6);
 }
 
 #[cfg(not(target_arch = "wasm32"))]

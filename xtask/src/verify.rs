@@ -104,6 +104,8 @@ fn wasm_tests() -> Result<Command> {
         "models",
         "--package",
         "federation",
+        "--package",
+        "purify",
         "--no-default-features",
     ]);
     tests.args(["--no-fail-fast", "--lib", "--tests"]).env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner);
