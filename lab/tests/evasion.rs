@@ -92,6 +92,7 @@ fn attack(name: &str, settings: Settings, guard: Option<&Roughness>) -> Vec<Outc
         judge: Judge { pipeline, guard: guard.map(|g| g as &dyn Guard) },
         surrogate: Some(network),
         detector: guard.map(|g| g as &dyn DetectorSlope),
+        purifier: None,
         settings,
     };
     arena.run(name.parse().unwrap(), cases, &|| ()).unwrap()

@@ -7,10 +7,7 @@ use clap::Args;
 
 use crate::{
     data::{self, Split},
-    evasion::{
-        judge::Judge,
-        run::judge_all,
-    },
+    evasion::{judge::Judge, run::judge_all},
     pipeline::{Pipeline, pack_folder},
     purify::{
         defence::{Defence, Place},

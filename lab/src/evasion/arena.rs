@@ -19,10 +19,7 @@ use super::{
     square::Square,
     through::{Opponent, TRIALS, Through},
 };
-use crate::{
-    attack::network::Network,
-    purify::defence::Trial,
-};
+use crate::{attack::network::Network, purify::defence::Trial};
 
 /// Steps of APGD, of the adaptive attack, and queries of Square, where none are asked for.
 const STEPS: (usize, usize, usize) = (50, 40, 1000);

@@ -111,7 +111,15 @@ mod tests {
 
     #[test]
     fn names_are_read_and_written_back() {
-        for name in ["fgsm-linf-0.015", "pgd-l2-0.1", "apgd-linf-0.3", "square-l2-2", "transfer-linf-0.015", "adaptive-linf-0", "purified-linf-0.015"] {
+        for name in [
+            "fgsm-linf-0.015",
+            "pgd-l2-0.1",
+            "apgd-linf-0.3",
+            "square-l2-2",
+            "transfer-linf-0.015",
+            "adaptive-linf-0",
+            "purified-linf-0.015",
+        ] {
             assert_eq!(name.parse::<Spec>().unwrap().to_string(), name);
         }
     }

@@ -91,7 +91,7 @@ pub struct PurifierRecord {
 /// score and answers the most flagged images rightly. Numbers are stored in int8 unless f16 answers more images rightly.
 ///
 /// # Errors
-/// Where the pack has no detector, networks and images do not fit it, every setting spoils clean images, or the folder cannot be written.
+/// Where networks and images do not fit the pack, every setting spoils clean images, or the folder cannot be written.
 pub fn calibrate(
     folder: &Path,
     networks: &[Network],
@@ -101,8 +101,6 @@ pub fn calibrate(
 ) -> Result<PurifierRecord> {
     ensure!(material.count() > 0 && material.few > 0, "there are no images to choose on");
     let mut pack = RelayPack::load_dir(folder).with_context(|| format!("no usable model pack in {}", folder.display()))?;
-    let detector = pack.card.detector.as_ref().context("the pack has no detector, and only flagged images are purified")?;
-    let from = detector.threshold;
     let pipeline = Pipeline::load(folder)?;
     let judge = Judge { pipeline: &pipeline, guard: None };
     let tried = try_all(&judge, networks, material, ladder, remote)?;
@@ -111,7 +109,7 @@ pub fn calibrate(
     let (name, steps) = (&tried[chosen].network, tried[chosen].setting.steps);
     let network = networks.iter().find(|n| n.name == *name).context("the chosen network is none of those that were tried")?;
     let rungs: Vec<&Tried> = tried.iter().filter(|t| t.network == *name && t.setting.steps == steps).collect();
-    let levels = map(from, &rungs, material, ladder.bins);
+    let levels = map(&rungs, material, ladder.bins);
     let card = PurifierCard { levels, steps, ..card(network, remote) };
     let stored = [Storage::Int8, Storage::F16].map(|storage| store(&judge, network, &card, storage, material));
     let stored = stored.into_iter().collect::<Result<Vec<_>>>()?;
@@ -132,8 +130,7 @@ pub fn calibrate(
         shipped,
     };
     let (row, file) = &stored[shipped];
-    pack.card.purifier =
-        Some(PurifierCard { storage: row.storage, bytes: file.len() as u64, sha256: sha256_hex(file), ..card });
+    pack.card.purifier = Some(PurifierCard { storage: row.storage, bytes: file.len() as u64, sha256: sha256_hex(file), ..card });
     let put = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).with_context(|| format!("cannot write {name}"));
     put(FILE, file)?;
     put("card.json", pack.card.to_json()?.as_bytes())?;
@@ -167,10 +164,10 @@ fn try_all(judge: &Judge, networks: &[Network], material: &Material, ladder: &La
     Ok(tried)
 }
 
-/// The levels of scores from the threshold `from` on; neighbours of the same level are one entry.
-fn map(from: f32, rungs: &[&Tried], material: &Material, count: usize) -> Vec<Level> {
+/// The levels of scores from the threshold on; neighbours of the same level are one entry.
+fn map(rungs: &[&Tried], material: &Material, count: usize) -> Vec<Level> {
     let scores: Vec<f32> = material.kinds.iter().flatten().map(|sample| sample.score as f32).collect();
-    let bins = candidates::bins(&levels::ranges(&scores, from, count), rungs, material);
+    let bins = candidates::bins(&levels::ranges(&scores, material.threshold, count), rungs, material);
     let places = levels::rising(&bins);
     let mut map: Vec<Level> =
         bins.iter().zip(places).map(|(bin, place)| Level { from_score: bin.from_score, t: rungs[place].setting.t }).collect();

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::evasion::judge::Judge;
 
-/// Share of the right answers of clean images that purifying all of them may cost.
+/// Share of the right answers of clean images that purifying the flagged ones may cost.
 pub const LOSS: f64 = 0.01;
 /// Settings whose accuracy lies this close together count as equal.
 pub const TIE: f64 = 0.005;
@@ -37,6 +37,8 @@ pub struct Material {
     pub attacks: Vec<String>,
     /// The images: clean first, then of each attack.
     pub kinds: Vec<Vec<Sample>>,
+    /// Images of at least this score are flagged.
+    pub threshold: f32,
     /// Images of each kind, taken evenly, on which settings are compared and walks of several steps are tried.
     pub few: usize,
 }
@@ -128,7 +130,8 @@ impl Tried {
 
     /// Its figures on everything it was tried on.
     pub fn candidate(&self, material: &Material) -> Candidate {
-        let shares = self.shares(material, |_| true);
+        let of_kind = |kind: usize| material.share(kind, |i| self.right[kind][i]);
+        let shares: Vec<f64> = (0..self.right.len()).map(of_kind).collect();
         Candidate {
             network: self.network.clone(),
             steps: self.setting.steps,
@@ -139,18 +142,20 @@ impl Tried {
         }
     }
 
-    fn shares(&self, material: &Material, counted: impl Fn(usize) -> bool) -> Vec<f64> {
-        let of_kind = |kind: usize| material.share(kind, |i| self.right[kind][i].filter(|_| counted(i)));
-        (0..self.right.len()).map(of_kind).collect()
-    }
-
-    /// Mean accuracy over the attacks, on the few; none where clean images lose more than [`LOSS`].
+    /// Mean accuracy in the end over the attacks, on the few, where flagged images are purified; none where clean images lose more
+    /// than [`LOSS`].
     fn value(&self, material: &Material) -> Option<f64> {
-        let few = |i: usize| material.is_few(i);
-        let shares = self.shares(material, few);
-        let clean = material.share(0, |i| few(i).then(|| material.kinds[0][i].right));
-        let attacked = &shares[1..];
-        (shares[0] >= clean - LOSS - 1e-9).then(|| attacked.iter().sum::<f64>() / attacked.len().max(1) as f64)
+        let in_the_end = |kind: usize| {
+            material.share(kind, |i| {
+                let sample = &material.kinds[kind][i];
+                let end = if sample.score as f32 >= material.threshold { self.right[kind][i] } else { Some(sample.right) };
+                end.filter(|_| material.is_few(i))
+            })
+        };
+        let clean = material.share(0, |i| material.is_few(i).then(|| material.kinds[0][i].right));
+        let attacks = 1..material.kinds.len();
+        let mean = attacks.clone().map(in_the_end).sum::<f64>() / attacks.len().max(1) as f64;
+        (in_the_end(0) >= clean - LOSS - 1e-9).then_some(mean)
     }
 }
 

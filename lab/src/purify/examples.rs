@@ -86,7 +86,11 @@ pub fn examples(
         columns[1].push(attacked);
         columns[3].push(purified);
     }
-    ensure!(!rows.is_empty(), "none of {} attacked images is flagged, so there is nothing to purify; try a larger ε", evaded.len());
+    ensure!(
+        !rows.is_empty(),
+        "none of {} attacked images is flagged, so there is nothing to purify; try a larger ε",
+        evaded.len()
+    );
     let titles = ["before", "attacked", "attacked − before, × 8", "purified", "purified − before, × 8"];
     let mut sheet = Columns::default();
     columns.into_iter().zip(titles).for_each(|(images, title)| sheet.push(title, images));

@@ -17,9 +17,7 @@ pub fn json(records: &[Evasion]) -> Map<String, Value> {
             out.insert(format!("{prefix}_{key}_ci_low"), json!(e.low));
             out.insert(format!("{prefix}_{key}_ci_high"), json!(e.high));
         };
-        let least = |pick: fn(&Purified) -> Estimate| {
-            firsts.iter().map(|p| pick(p)).min_by(|a, b| a.mean.total_cmp(&b.mean))
-        };
+        let least = |pick: fn(&Purified) -> Estimate| firsts.iter().map(|p| pick(p)).min_by(|a, b| a.mean.total_cmp(&b.mean));
         put("accuracy", least(|p| p.accuracy));
         put("accepted", least(|p| p.accepted));
         put("clean_accuracy", least(|p| p.clean_accuracy));

@@ -15,4 +15,3 @@ pub mod measure;
 pub mod purification;
 pub mod record;
 pub mod report;
-

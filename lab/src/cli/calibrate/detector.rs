@@ -92,7 +92,8 @@ impl Detector {
         let pipeline = Pipeline::load(folder)?;
         let (victim, _) = Victim::load(folder)?;
         let judge = Judge { pipeline: &pipeline, guard: None };
-        let arena = Arena { network: &victim, judge, surrogate: None, detector: None, purifier: None, settings: Settings::default() };
+        let arena =
+            Arena { network: &victim, judge, surrogate: None, detector: None, purifier: None, settings: Settings::default() };
         let data = self.data.clone().unwrap_or_else(|| data::default_folder("br35h"));
         let split = |name: &str, limit| -> Result<Vec<Case>> {
             let split = Split::load(&data, name, limit).with_context(|| format!("the {name} split"))?;

@@ -14,7 +14,7 @@ use crate::{
         arena::{Arena, Settings},
         cases::{self, Case},
         detector::Detection,
-        judge::{Judge, Judgement},
+        judge::{Guard, Judge, Judgement},
         registry::Spec,
         run::judge_all,
     },
@@ -55,7 +55,7 @@ pub struct Purifier {
     #[arg(long, value_delimiter = ',', default_value = "pgd-linf-0.0075,pgd-linf-0.015,pgd-linf-0.03")]
     attack: Vec<Spec>,
     /// Noise levels to try.
-    #[arg(long, value_delimiter = ',', default_value = "25,50,75,100,150,200", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_delimiter = ',', default_value = "50,100,150,200,250", value_parser = clap::value_parser!(u16).range(1..=1000))]
     levels: Vec<u16>,
     /// Numbers of steps to try.
     #[arg(long, value_delimiter = ',', default_value = "1,2,5,10", value_parser = clap::value_parser!(u8).range(1..=20))]
@@ -67,7 +67,7 @@ pub struct Purifier {
     #[arg(long, default_value_t = 32)]
     tile: usize,
     /// Pixels from one tile to the next.
-    #[arg(long, default_value_t = 24)]
+    #[arg(long, default_value_t = 30)]
     stride: usize,
     /// Relays that share the tiles.
     #[arg(long, default_value_t = 3)]
@@ -129,6 +129,7 @@ impl Purifier {
             data: data.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             attacks: self.attack.iter().map(Spec::to_string).collect(),
             kinds,
+            threshold: detection.threshold() as f32,
             few: self.few,
         })
     }
@@ -148,7 +149,8 @@ fn samples(cases: &[Case], images: impl Iterator<Item = (Vec<f32>, Judgement)>) 
 /// The network of a finished run of `lab train purifier`.
 fn read_network(name: &str, folder: &Path) -> Result<Network> {
     let path = folder.join("summary.json");
-    let text = std::fs::read(&path).with_context(|| format!("no finished run of `lab train purifier` in {}", folder.display()))?;
+    let text =
+        std::fs::read(&path).with_context(|| format!("no finished run of `lab train purifier` in {}", folder.display()))?;
     let summary: UnetSummary =
         serde_json::from_slice(&text).with_context(|| format!("{} is of no run of `lab train purifier`", path.display()))?;
     let last = summary.epochs.last().context("the run has no epoch")?;

@@ -3,11 +3,7 @@
 use std::sync::Mutex;
 
 use anyhow::Result;
-use models::{
-    PurifierCard, TensorMap,
-    purifier::ddim_levels,
-    unet::Schedule,
-};
+use models::{PurifierCard, TensorMap, purifier::ddim_levels, unet::Schedule};
 
 use crate::{
     purify::purification::Setting,

@@ -21,8 +21,8 @@ pub fn choices(out: &mut String, records: &[Record], files: &mut Vec<(String, St
     let _ = writeln!(
         out,
         "\n## How the purifiers were chosen\n\n\
-         Every setting that was tried, on validation images, all of them purified whether flagged or not. Network and steps: the highest mean accuracy over the attacks on the images that all settings were tried on, among settings that \
-         cost clean images at most {} points; of those within {} points of it the fewest steps. The levels by score are those that never fall and answer the most flagged images rightly. \
+         Every setting that was tried, on validation images, all of them purified whether flagged or not. Network and steps: the highest mean accuracy in the end over the attacks, where flagged images are purified, on the images that all settings were tried on, among settings that \
+         cost clean images at most {} points then; of those within {} points of it the fewest steps. The levels by score are those that never fall and answer the most flagged images rightly. \
          Storage is int8 unless f16 answers more images rightly.",
         100.0 * candidates::LOSS,
         100.0 * candidates::TIE
@@ -34,16 +34,25 @@ fn choice(out: &mut String, record: &PurifierRecord, files: &mut Vec<(String, St
     let _ = writeln!(out, "\n### {} on {}, `val`\n\nWritten by `{}`.\n", record.model, record.data, record.command);
     let cells = |shares: &[f64]| shares.iter().map(|s| short(*s)).collect::<Vec<_>>().join(" | ");
     let names = record.attacks.iter().map(|attack| format!("`{attack}`")).collect::<Vec<_>>().join(" | ");
-    let _ = writeln!(out, "| network | steps | t | images | clean | {names} |\n|---|---|---|---|---|{}", "---|".repeat(record.attacks.len()));
+    let _ = writeln!(
+        out,
+        "| network | steps | t | images | clean | {names} |\n|---|---|---|---|---|{}",
+        "---|".repeat(record.attacks.len())
+    );
     let _ = writeln!(out, "| none | | | {} | {} |", record.images, cells(&record.undefended));
     for (i, c) in record.candidates.iter().enumerate() {
         let network = if i == record.chosen { format!("**{}**", c.network) } else { c.network.clone() };
         let (steps, t, images, clean, attacked) = (c.steps, c.t, c.images, short(c.clean), cells(&c.attacked));
         let _ = writeln!(out, "| {network} | {steps} | {t} | {images} | {clean} | {attacked} |");
     }
-    let levels: Vec<String> = record.levels.iter().map(|level| format!("t {} from {:.3} on", level.t, level.from_score)).collect();
+    let levels: Vec<String> =
+        record.levels.iter().map(|level| format!("t {} from {:.3} on", level.t, level.from_score)).collect();
     let _ = writeln!(out, "\nLevels by score: {}.\n", levels.join(", "));
-    let _ = writeln!(out, "| stored as | bytes | clean, in the end | {names} |\n|---|---|---|{}", "---|".repeat(record.attacks.len()));
+    let _ = writeln!(
+        out,
+        "| stored as | bytes | clean, in the end | {names} |\n|---|---|---|{}",
+        "---|".repeat(record.attacks.len())
+    );
     for (i, stored) in record.storages.iter().enumerate() {
         let name = format!("{:?}", stored.storage).to_lowercase();
         let name = if i == record.shipped { format!("**{name}**") } else { name };
@@ -58,7 +67,8 @@ fn choice(out: &mut String, record: &PurifierRecord, files: &mut Vec<(String, St
 fn lines(record: &PurifierRecord) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for c in &record.candidates {
-        let (name, mean) = (format!("{}, {} steps", c.network, c.steps), c.attacked.iter().sum::<f64>() / c.attacked.len().max(1) as f64);
+        let (name, mean) =
+            (format!("{}, {} steps", c.network, c.steps), c.attacked.iter().sum::<f64>() / c.attacked.len().max(1) as f64);
         let point = (f64::from(c.t), mean);
         match lines.iter_mut().find(|line| line.name == name) {
             Some(line) => line.points.push(point),
@@ -85,7 +95,9 @@ pub fn pictures(out: &mut String, records: &[Record]) {
             sheet.command,
             sheet.file
         );
-        out.push_str("| phantom | class | attacked | score | t | purified | PSNR against before |\n|---|---|---|---|---|---|---|\n");
+        out.push_str(
+            "| phantom | class | attacked | score | t | purified | PSNR against before |\n|---|---|---|---|---|---|---|\n",
+        );
         for row in &sheet.rows {
             let score = row.score.map_or("-".into(), |score| format!("{score:.2}"));
             let _ = writeln!(

@@ -44,7 +44,8 @@ pub fn attacks(out: &mut String, records: &[Record]) {
             );
         }
         if let Some((sha, trained)) = attacks.iter().find_map(|attack| attack.subject.purifier.as_ref()) {
-            let _ = write!(out, "\nPurifier `{}…`, trained on clean images of: {trained} (`train`).", sha.get(..12).unwrap_or(sha));
+            let _ =
+                write!(out, "\nPurifier `{}…`, trained on clean images of: {trained} (`train`).", sha.get(..12).unwrap_or(sha));
             if data.contains('@') && !trained.contains(data) {
                 out.push_str(" Its own split was another one, so it has seen most of these images, clean; the encoder has not.");
             }
@@ -62,12 +63,8 @@ fn one(out: &mut String, attacks: &[&Evasion]) {
     for (attack, row) in rows(attacks) {
         let images = attack.subject.n;
         let clean = percent(attack.clean.accuracy);
-        let _ = writeln!(
-            out,
-            "| **`{}`** | {images} | {} | - | | | | | {clean} | | |",
-            row.attack,
-            percent(row.undefended_accuracy)
-        );
+        let _ =
+            writeln!(out, "| **`{}`** | {images} | {} | - | | | | | {clean} | | |", row.attack, percent(row.undefended_accuracy));
         row.purified.iter().for_each(|p| purified(out, p));
         for f in &row.filters {
             let _ = writeln!(

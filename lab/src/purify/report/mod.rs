@@ -43,7 +43,13 @@ fn short(share: f64) -> String {
 }
 
 /// Adds a chart to the text and to the files, where it has a line of two points.
-fn show(out: &mut String, files: &mut Vec<(String, String)>, file: String, chart: &crate::plot::Chart, lines: &[crate::plot::Line]) {
+fn show(
+    out: &mut String,
+    files: &mut Vec<(String, String)>,
+    file: String,
+    chart: &crate::plot::Chart,
+    lines: &[crate::plot::Line],
+) {
     if lines.iter().any(|line| line.points.len() > 1) {
         let _ = writeln!(out, "\n![{}]({file})", chart.title);
         files.push((file, crate::plot::svg(chart, lines)));
