@@ -181,7 +181,7 @@ fn a_calibrated_pack_has_the_purifier_that_answers_best() {
     };
     let ladder = Ladder { levels: vec![1, 900], steps: vec![1, 2], bins: 2 };
     let networks = [network("ddpm", silent()), network("student", silent())];
-    let record = calibrate::calibrate(&pack, &networks, &material, &ladder, REMOTE).unwrap();
+    let record = calibrate::calibrate(&pack, &networks, &material, &ladder, REMOTE, &|_| ()).unwrap();
     assert_eq!(record.candidates.len(), 8);
     // At level 900 nothing is left of an image; of equal networks and steps the first and the fewest are taken.
     let chosen = &record.candidates[record.chosen];

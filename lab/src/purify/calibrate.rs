@@ -88,7 +88,8 @@ pub struct PurifierRecord {
 /// Gives the pack in `folder` a purifier and writes it there.
 ///
 /// Network and steps are those of the best setting (see [`candidates::choose`]). The map of levels is the one that never falls with the
-/// score and answers the most flagged images rightly. Numbers are stored in int8 unless f16 answers more images rightly.
+/// score and answers the most flagged images rightly. Numbers are stored in int8 unless f16 answers more images rightly. `progress` is
+/// told of every setting that was tried.
 ///
 /// # Errors
 /// Where networks and images do not fit the pack, every setting spoils clean images, or the folder cannot be written.
@@ -98,12 +99,13 @@ pub fn calibrate(
     material: &Material,
     ladder: &Ladder,
     remote: Remote,
+    progress: &dyn Fn(&Candidate),
 ) -> Result<PurifierRecord> {
     ensure!(material.count() > 0 && material.few > 0, "there are no images to choose on");
     let mut pack = RelayPack::load_dir(folder).with_context(|| format!("no usable model pack in {}", folder.display()))?;
     let pipeline = Pipeline::load(folder)?;
     let judge = Judge { pipeline: &pipeline, guard: None };
-    let tried = try_all(&judge, networks, material, ladder, remote)?;
+    let tried = try_all(&judge, networks, material, ladder, remote, progress)?;
     let chosen = candidates::choose(&tried, material)
         .with_context(|| format!("every setting costs clean images more than {} of their answers", candidates::LOSS))?;
     let (name, steps) = (&tried[chosen].network, tried[chosen].setting.steps);
@@ -153,12 +155,21 @@ fn card(network: &Network, remote: Remote) -> PurifierCard {
     }
 }
 
-fn try_all(judge: &Judge, networks: &[Network], material: &Material, ladder: &Ladder, remote: Remote) -> Result<Vec<Tried>> {
+fn try_all(
+    judge: &Judge,
+    networks: &[Network],
+    material: &Material,
+    ladder: &Ladder,
+    remote: Remote,
+    progress: &dyn Fn(&Candidate),
+) -> Result<Vec<Tried>> {
     let mut tried = Vec::new();
     for network in networks {
         let purification = Purification::new(&card(network, remote), network.weights.clone())?;
         for (steps, t) in ladder.steps.iter().flat_map(|steps| ladder.levels.iter().map(move |t| (*steps, *t))) {
-            tried.push(Tried::new(judge, &network.name, &purification, Setting { t, steps }, material)?);
+            let one = Tried::new(judge, &network.name, &purification, Setting { t, steps }, material)?;
+            progress(&one.candidate(material));
+            tried.push(one);
         }
     }
     Ok(tried)

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::evasion::judge::Judge;
 
-/// Share of the right answers of clean images that purifying the flagged ones may cost.
+/// Share of the right answers of clean images that purifying the flagged ones may cost; one image where that is more.
 pub const LOSS: f64 = 0.01;
 /// Settings whose accuracy lies this close together count as equal.
 pub const TIE: f64 = 0.005;
@@ -155,7 +155,8 @@ impl Tried {
         let clean = material.share(0, |i| material.is_few(i).then(|| material.kinds[0][i].right));
         let attacks = 1..material.kinds.len();
         let mean = attacks.clone().map(in_the_end).sum::<f64>() / attacks.len().max(1) as f64;
-        (in_the_end(0) >= clean - LOSS - 1e-9).then_some(mean)
+        let one_image = 1.0 / material.few.min(material.count()).max(1) as f64;
+        (in_the_end(0) >= clean - LOSS.max(one_image) - 1e-9).then_some(mean)
     }
 }
 

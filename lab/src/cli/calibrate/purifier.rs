@@ -21,7 +21,7 @@ use crate::{
     pipeline::{Pipeline, pack_folder},
     purify::{
         calibrate::{self, Ladder, Network, PurifierRecord},
-        candidates::{Material, Sample},
+        candidates::{Candidate, Material, Sample},
     },
     records::{self, Record},
     train::unet::{UnetTrainConfig, run::UnetSummary},
@@ -95,9 +95,11 @@ impl Purifier {
             networks.push(read_network("student", student)?);
         }
         let material = self.material(&folder)?;
+        println!("{:<8} {:>5} {:>5} {:>7} {:>8} {}", "network", "steps", "t", "images", "clean", material.attacks.join(" "));
+        println!("{:<8} {:>5} {:>5} {:>7} {}", "none", "", "", material.count(), shares(&material.as_they_are()));
         let ladder = Ladder { levels: self.levels.clone(), steps: self.steps.clone(), bins: self.bins };
         let remote = Remote { tile: self.tile, stride: self.stride, relays: self.relays, min_t: self.min_t };
-        let record = calibrate::calibrate(&folder, &networks, &material, &ladder, remote)?;
+        let record = calibrate::calibrate(&folder, &networks, &material, &ladder, remote, &tried)?;
         print(&record);
         if self.record {
             let name = format!("purifier-{}", self.model);
@@ -183,14 +185,17 @@ fn data_of(command: &str) -> String {
     if names.is_empty() { "br35h".into() } else { names.join(", ") }
 }
 
+fn shares(all: &[f64]) -> String {
+    all.iter().map(|share| format!(" {share:>8.4}")).collect()
+}
+
+fn tried(c: &Candidate) {
+    println!("{:<8} {:>5} {:>5} {:>7} {:>8.4}{}", c.network, c.steps, c.t, c.images, c.clean, shares(&c.attacked));
+}
+
 fn print(record: &PurifierRecord) {
-    let shares = |all: &[f64]| all.iter().map(|share| format!("{share:>8.4}")).collect::<String>();
-    println!("{:<8} {:>5} {:>5} {:>7} {:>8} {}", "network", "steps", "t", "images", "clean", record.attacks.join(" "));
-    println!("{:<8} {:>5} {:>5} {:>7} {}", "none", "", "", record.images, shares(&record.undefended));
-    for (i, c) in record.candidates.iter().enumerate() {
-        let mark = if i == record.chosen { "  chosen" } else { "" };
-        println!("{:<8} {:>5} {:>5} {:>7} {:>8.4}{}{mark}", c.network, c.steps, c.t, c.images, c.clean, shares(&c.attacked));
-    }
+    let chosen = &record.candidates[record.chosen];
+    println!("chosen: {} in {} steps", chosen.network, chosen.steps);
     let levels: Vec<String> = record.levels.iter().map(|level| format!("from {:.3} t {}", level.from_score, level.t)).collect();
     println!("levels: {}", levels.join(", "));
     for (i, stored) in record.storages.iter().enumerate() {
