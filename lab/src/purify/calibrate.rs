@@ -92,7 +92,7 @@ pub struct PurifierRecord {
 /// told of every setting that was tried.
 ///
 /// # Errors
-/// Where networks and images do not fit the pack, every setting spoils clean images, or the folder cannot be written.
+/// Where networks and images do not fit the pack, or the folder cannot be written.
 pub fn calibrate(
     folder: &Path,
     networks: &[Network],
@@ -106,8 +106,7 @@ pub fn calibrate(
     let pipeline = Pipeline::load(folder)?;
     let judge = Judge { pipeline: &pipeline, guard: None };
     let tried = try_all(&judge, networks, material, ladder, remote, progress)?;
-    let chosen = candidates::choose(&tried, material)
-        .with_context(|| format!("every setting costs clean images more than {} of their answers", candidates::LOSS))?;
+    let chosen = candidates::choose(&tried, material).context("nothing was tried: name a level and a number of steps")?;
     let (name, steps) = (&tried[chosen].network, tried[chosen].setting.steps);
     let network = networks.iter().find(|n| n.name == *name).context("the chosen network is none of those that were tried")?;
     let rungs: Vec<&Tried> = tried.iter().filter(|t| t.network == *name && t.setting.steps == steps).collect();

@@ -10,8 +10,6 @@ use super::{
 };
 use crate::evasion::judge::Judge;
 
-/// Share of the right answers of clean images that purifying the flagged ones may cost; one image where that is more.
-pub const LOSS: f64 = 0.01;
 /// Settings whose accuracy lies this close together count as equal.
 pub const TIE: f64 = 0.005;
 
@@ -142,9 +140,8 @@ impl Tried {
         }
     }
 
-    /// Mean accuracy in the end over the attacks, on the few, where flagged images are purified; none where clean images lose more
-    /// than [`LOSS`].
-    fn value(&self, material: &Material) -> Option<f64> {
+    /// Accuracy in the end, where flagged images are purified, on the few: clean images count as much as all attacks together.
+    fn value(&self, material: &Material) -> f64 {
         let in_the_end = |kind: usize| {
             material.share(kind, |i| {
                 let sample = &material.kinds[kind][i];
@@ -152,11 +149,9 @@ impl Tried {
                 end.filter(|_| material.is_few(i))
             })
         };
-        let clean = material.share(0, |i| material.is_few(i).then(|| material.kinds[0][i].right));
         let attacks = 1..material.kinds.len();
-        let mean = attacks.clone().map(in_the_end).sum::<f64>() / attacks.len().max(1) as f64;
-        let one_image = 1.0 / material.few.min(material.count()).max(1) as f64;
-        (in_the_end(0) >= clean - LOSS.max(one_image) - 1e-9).then_some(mean)
+        let attacked = attacks.clone().map(in_the_end).sum::<f64>() / attacks.len().max(1) as f64;
+        (in_the_end(0) + attacked) / 2.0
     }
 }
 
@@ -165,23 +160,27 @@ fn answers(judge: &Judge, purification: &Purification, sample: &Sample, setting:
     Ok(judge.judge(&purified)?.answer == sample.class)
 }
 
-/// The place of the setting that network and steps are taken from: of those with the highest value, or within [`TIE`] of it, the fewest
-/// steps, then the first. None where every one costs clean images too much.
+/// The place of the setting that network and steps are taken from: of those with the highest accuracy in the end, or within [`TIE`] of
+/// it, the fewest steps, then the first. None where nothing was tried.
 pub fn choose(tried: &[Tried], material: &Material) -> Option<usize> {
-    let values: Vec<Option<f64>> = tried.iter().map(|one| one.value(material)).collect();
-    let best = values.iter().flatten().copied().fold(f64::MIN, f64::max);
-    let near = (0..tried.len()).filter(|i| values[*i].is_some_and(|value| value >= best - TIE - 1e-9));
+    let values: Vec<f64> = tried.iter().map(|one| one.value(material)).collect();
+    let best = values.iter().copied().fold(f64::MIN, f64::max);
+    let near = (0..tried.len()).filter(|i| values[*i] >= best - TIE - 1e-9);
     near.min_by_key(|i| tried[*i].setting.steps)
 }
 
-/// Right answers of flagged images at each level, by ranges of scores that begin at `from`; every kind counts the same.
+/// Right answers of flagged images at each level, by ranges of scores that begin at `from`; clean images count as much as all attacks
+/// together.
 pub fn bins(from: &[f32], levels: &[&Tried], material: &Material) -> Vec<Bin> {
     let bin = |(place, low): (usize, &f32)| {
         let inside = |score: f64| score as f32 >= *low && from.get(place + 1).is_none_or(|next| (score as f32) < *next);
         let right = |one: &&Tried| {
-            let kinds = one.right.iter().zip(&material.kinds);
-            let hits = kinds.flat_map(|(right, samples)| right.iter().zip(samples));
-            hits.filter(|(right, sample)| **right == Some(true) && inside(sample.score)).count() as f64
+            let of_kind = |(kind, right): (usize, &Vec<Option<bool>>)| {
+                let weight = if kind == 0 { material.attacks.len() as f64 } else { 1.0 };
+                let hits = right.iter().zip(&material.kinds[kind]);
+                weight * hits.filter(|(right, sample)| **right == Some(true) && inside(sample.score)).count() as f64
+            };
+            one.right.iter().enumerate().map(of_kind).sum()
         };
         Bin { from_score: *low, right: levels.iter().map(right).collect() }
     };

@@ -21,10 +21,9 @@ pub fn choices(out: &mut String, records: &[Record], files: &mut Vec<(String, St
     let _ = writeln!(
         out,
         "\n## How the purifiers were chosen\n\n\
-         Every setting that was tried, on validation images, all of them purified whether flagged or not. Network and steps: the highest mean accuracy in the end over the attacks, where flagged images are purified, on the images that all settings were tried on, among settings that \
-         cost clean images at most {} points then, or one image; of those within {} points of it the fewest steps. The levels by score are those that never fall and answer the most flagged images rightly. \
+         Every setting that was tried, on validation images, all of them purified whether flagged or not. Network and steps: the highest accuracy in the end, where flagged images are purified, on the images that all settings were tried on; clean images count as much as all attacks together. Of \
+         settings within {} points of it the fewest steps. The levels by score are those that never fall and answer the most flagged images rightly. \
          Storage is int8 unless f16 answers more images rightly.",
-        100.0 * candidates::LOSS,
         100.0 * candidates::TIE
     );
     records.into_iter().for_each(|record| choice(out, record, files));
