@@ -17,6 +17,7 @@ use crate::{
     },
     federate::record::FederateRecord,
     pack::FitRecord,
+    purify::{calibrate::PurifierRecord, examples::PurifiedExamples, fidelity::FidelityRecord},
     train::run::Summary,
 };
 
@@ -66,6 +67,12 @@ pub enum Record {
     Examples(Box<Examples>),
     /// The attacks beside another implementation.
     Comparison(Box<Comparison>),
+    /// The choice of a pack's purifier.
+    Purifier(Box<PurifierRecord>),
+    /// What purification does to clean images.
+    Fidelity(Box<FidelityRecord>),
+    /// Attacked phantoms, purified.
+    Purified(Box<PurifiedExamples>),
     /// A simulated consortium.
     Federate(Box<FederateRecord>),
 }

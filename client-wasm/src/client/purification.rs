@@ -129,6 +129,10 @@ impl Client {
         let plan = plan(self.purifier_card()?, options, held.score)?;
         let treatment = Treatment { r#where: options.r#where, t: plan.t, steps: plan.steps };
 
+        if options.r#where == Place::Device {
+            // Before the clock starts; relays may leave nothing for it to do.
+            self.purifier(events, signal).await?;
+        }
         let clock = Clock::start(events, Step::Purify);
         let outcome = match options.r#where {
             Place::Device => self.purify_here(&plan, &before, events, signal).await?,
