@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     attack::record::Leakage,
+    bench::purify::record::PurifyBench,
     detect::calibrate::CalibrateRecord,
     evaluate::Evaluation,
     evaluate::Figures,
@@ -15,6 +16,7 @@ use crate::{
         examples::Examples,
         record::{Benign, Evasion},
     },
+    egress::record::Egress,
     federate::record::FederateRecord,
     pack::FitRecord,
     train::run::Summary,
@@ -66,6 +68,10 @@ pub enum Record {
     Examples(Box<Examples>),
     /// The attacks beside another implementation.
     Comparison(Box<Comparison>),
+    /// What relays that purify could rebuild of images.
+    Egress(Box<Egress>),
+    /// Speed of purification.
+    PurifyBench(Box<PurifyBench>),
     /// A simulated consortium.
     Federate(Box<FederateRecord>),
 }

@@ -17,6 +17,7 @@ mod report;
 mod turn;
 mod verify;
 
+pub use deal::Rule;
 pub use error::PurifyError;
 pub use grid::Grid;
 pub use mission::{Consent, Holder, Mission, Order, Plan};
