@@ -14,15 +14,21 @@ use lab::{
             self, MaeLayout, MaeTrainConfig,
             run::{MaeInputs, MaeSummary},
         },
+        optim::OptimConfig,
         params::Layout,
         run::{Folder, Inputs, Summary, run},
         step::Teacher,
+        unet::{
+            self, Objective, UnetLayout, UnetTrainConfig,
+            run::{UnetInputs, UnetSummary},
+        },
     },
 };
 use models::{
     TensorMap, VitConfig,
     mae::{CpuMae, MaeConfig},
     phantom,
+    unet::{CpuUnet, Schedule, UnetConfig},
 };
 
 fn train(config: TrainConfig, folder: &Folder, resume: bool, stop_after: Option<u32>, teacher: Option<Teacher>) -> Summary {
@@ -152,6 +158,67 @@ fn an_autoencoder_learns_to_draw_and_resumes_to_the_same_bits() {
     assert!(vectors(&whole) == vectors(&broken), "the resumed run went another way");
     let best = TensorMap::from_safetensors(&std::fs::read(whole.best()).unwrap()).unwrap();
     CpuMae::load(&mae_config().architecture, best).unwrap();
+}
+
+/// Settings of a U-Net for phantoms.
+fn unet_config() -> UnetTrainConfig {
+    let TrainConfig { preprocess, optim, .. } = config();
+    UnetTrainConfig {
+        architecture: UnetConfig { widths: vec![8, 16], time_dim: 16, ..UnetConfig::standard(1) },
+        preprocess,
+        schedule: Schedule::Linear,
+        max_t: 250,
+        objective: Objective::Noise,
+        seed: 3,
+        epochs: 6,
+        batch: 4,
+        lanes: 2,
+        crops: vec![16, 16, 32],
+        light: 0.1,
+        optim: OptimConfig { lr: 1e-2, ..optim },
+    }
+}
+
+fn train_unet(config: UnetTrainConfig, folder: &Folder, resume: bool, stop_after: Option<u32>) -> UnetSummary {
+    let inputs = UnetInputs {
+        train: images(0..64).pixels,
+        val: images(100..116).pixels,
+        weights: UnetLayout::new(&config.architecture).random(config.seed),
+        start: "random".into(),
+        command: "test".into(),
+    };
+    unet::run::run(config, inputs, folder, resume, stop_after).unwrap()
+}
+
+#[test]
+fn a_purifier_learns_to_tell_noise_and_resumes_to_the_same_bits() {
+    let (whole, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (whole, broken) = (Folder::make(whole.path()).unwrap(), Folder::make(broken.path()).unwrap());
+    let summary = train_unet(unet_config(), &whole, false, None);
+    let (first, last) = (&summary.epochs[0], &summary.epochs[5]);
+    // Whoever tells nothing is wrong by the whole variance of the noise, 1.
+    assert!(last.loss < 0.7 * first.loss && last.val_error < 0.75, "{first:?} {last:?}");
+    train_unet(unet_config(), &broken, false, Some(2));
+    train_unet(unet_config(), &broken, true, None);
+    assert!(vectors(&whole) == vectors(&broken), "the resumed run went another way");
+    let best = TensorMap::from_safetensors(&std::fs::read(whole.best()).unwrap()).unwrap();
+    CpuUnet::load(&unet_config().architecture, best).unwrap();
+}
+
+#[test]
+fn a_purifier_for_one_step_tells_the_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::make(folder.path()).unwrap();
+    let student = UnetTrainConfig { objective: Objective::Clean, ..unet_config() };
+    let summary = train_unet(student, &folder, false, None);
+    let psnr = |epoch: usize| summary.epochs[epoch].val_psnr;
+    assert!(psnr(5) > psnr(0) + 1.0, "{} {}", psnr(0), psnr(5));
+}
+
+#[test]
+fn crops_that_do_not_halve_evenly_are_refused() {
+    let refused = UnetTrainConfig { crops: vec![18], ..unet_config() }.validate().unwrap_err().to_string();
+    assert!(refused.contains("18 pixels are no multiple of 4"), "{refused}");
 }
 
 /// A data folder of two images, one of them without a group.

@@ -3,10 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fault } from '../src/core/fault.ts';
-import type { Method } from '../src/core/protocol.ts';
 import type { Handlers } from '../src/worker/serve.ts';
-import { answer, card, chosen, detector, setUp, verdictOf } from './support/controller.ts';
-import { type FakeWorker, soon } from './support/fake-worker.ts';
+import { answer, called, card, chosen, detector, setUp, verdictOf } from './support/controller.ts';
+import { soon } from './support/fake-worker.ts';
 
 const guarded = { ...card, detector };
 
@@ -16,9 +15,6 @@ const finding = (score: number, more: Partial<Handlers> = {}): Partial<Handlers>
   examine: async () => verdictOf(score),
   ...more,
 });
-
-const called = (workers: FakeWorker[], method: Method): number =>
-  workers.flatMap(({ sent }) => sent).filter((m) => m.kind === 'call' && m.method === method).length;
 
 async function scanned(...args: Parameters<typeof setUp>) {
   const made = setUp(...args);

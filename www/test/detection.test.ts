@@ -103,6 +103,7 @@ const record = (n: number, change: Partial<ScanRecord> = {}): ScanRecord => ({
   threshold: 2,
   cleanShare: 0,
   decision: 'undecided',
+  purified: null,
   answer: null,
   ...change,
 });
@@ -119,8 +120,10 @@ test('the_history_is_kept_newest_first_and_the_oldest_make_room', async () => {
 });
 
 test('an_exported_history_is_json_and_holds_what_was_decided', () => {
-  const text = exported([record(1, { decision: 'do-not-send' })]);
+  const purified = { where: 'relays', t: 90, steps: 1 } as const;
+  const text = exported([record(1, { decision: 'send-purified', purified })]);
   const { format, records } = JSON.parse(text);
+  assert.deepEqual([records[0].decision, records[0].purified], ['send-purified', purified]);
   assert.deepEqual([format, records.length, records[0].time], [1, 1, '1970-01-01T00:00:00.001Z']);
   assert.deepEqual(Object.keys(records[0]).sort(), Object.keys(record(1)).sort());
 });

@@ -51,16 +51,29 @@ test('a_token_is_kept_by_the_client_between_the_check_and_the_request', async ()
       return {};
     },
     forget: () => calls.push('forget'),
+    purify_plan: (relays: number) => {
+      calls.push(`plan for ${relays}`);
+      return {};
+    },
+    purify: async ({ where }: { where: string }) => {
+      calls.push(`purify ${where}`);
+      return {};
+    },
+    discard_purified: () => calls.push('discard'),
   } as unknown as Client;
   const { engine, context } = engineWith(async () => kept);
   await engine.start({ assets: '/', wish: 'auto' }, context);
   await engine.forget();
+  await engine.discardPurified();
   await assert.rejects(engine.proceed(null, context), { code: 'internal' });
   await engine.open(place, context);
   await engine.examine({ bytes: new Uint8Array() }, context);
+  await engine.purifyPlan({ relays: 3 });
+  await engine.purify({ where: 'device', steps: 1 }, context);
+  await engine.discardPurified();
   await engine.proceed(null, context);
   await engine.forget();
-  assert.deepEqual(calls, ['examine', 'proceed', 'forget']);
+  assert.deepEqual(calls, ['examine', 'plan for 3', 'purify device', 'discard', 'proceed', 'forget']);
 });
 
 const place = { relay: 'http://relay.test', model: 'm' };

@@ -40,14 +40,14 @@ test('requests_are_sorted_by_what_they_carry', () => {
     l.entries.map((e) => e.nature),
     ['public', 'key', 'ciphertext'],
   );
-  assert.deepEqual(l.totals(), { requests: 3, bytesOut: 15_000, bytesIn: 500, ciphertextOut: 4_000 });
+  assert.deepEqual(l.totals(), { requests: 3, bytesOut: 15_000, bytesIn: 500, ciphertextOut: 4_000, tilesOut: 0 });
   assert.equal(l.lastCiphertext()?.path, '/v1/models/m/infer');
 });
 
 test('what_the_cache_answers_counts_no_bytes_and_no_request', () => {
   const l = ledger();
   l.record(request({ cached: true, bytes_in: 5_000_000 }));
-  assert.deepEqual(l.totals(), { requests: 0, bytesOut: 0, bytesIn: 0, ciphertextOut: 0 });
+  assert.deepEqual(l.totals(), { requests: 0, bytesOut: 0, bytesIn: 0, ciphertextOut: 0, tilesOut: 0 });
 });
 
 test('a_request_nobody_told_of_is_unexplained', () => {
@@ -117,6 +117,25 @@ test('what_a_site_sends_is_told_by_its_nature', () => {
     l.entries.map((e) => e.nature),
     ['key', 'ciphertext', 'part', 'part', 'question', 'question'],
   );
+});
+
+test('noised_tiles_are_no_ciphertext_and_the_relay_that_got_them_is_named', () => {
+  const l = ledger();
+  const job = 'https://peer.test:8081/v1/purifications';
+  l.record(request({ method: 'POST', url: job, bytes_out: 9_000, status: 202 }));
+  for (let i = 0; i < 3; i++) l.record(request({ url: `${job}/0a1b` }));
+  l.record(request({ url: `${job}/0a1b/result` }));
+  l.record(request({ method: 'DELETE', url: `${job}/0a1b`, status: 204 }));
+  assert.deepEqual(
+    l.folded().map(({ entry, times }) => [entry.method, entry.nature, entry.elsewhere, times]),
+    [
+      ['POST', 'tiles', 'peer.test:8081', 1],
+      ['GET', 'question', 'peer.test:8081', 3],
+      ['GET', 'question', 'peer.test:8081', 1],
+      ['DELETE', 'question', 'peer.test:8081', 1],
+    ],
+  );
+  assert.deepEqual([l.totals().tilesOut, l.totals().ciphertextOut, l.lastCiphertext()], [9_000, 0, undefined]);
 });
 
 test('repeated_questions_of_a_site_are_one_line_and_still_explain_each_request', () => {

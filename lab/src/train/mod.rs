@@ -1,4 +1,4 @@
-//! Training of encoders and masked autoencoders: `cargo lab train`.
+//! Training of encoders, masked autoencoders and purifiers: `cargo lab train`.
 
 pub mod adversarial;
 pub mod augment;
@@ -15,6 +15,7 @@ pub mod params;
 pub mod patches;
 pub mod run;
 pub mod step;
+pub mod unet;
 pub mod vit;
 
 use models::{config::VitConfig, preprocess::Preprocess};

@@ -85,9 +85,7 @@ impl Walk {
     /// # Errors
     /// [`ModelError::Purification`] where `eps` has another length or a value that is not finite.
     pub fn advance(&mut self, eps: &[f32]) -> Result<(), ModelError> {
-        if eps.len() != self.values.len() || eps.iter().any(|value| !value.is_finite()) {
-            return Err(refuse("the network's answer has another length or a value that is not finite".into()));
-        }
+        self.check_answer(eps)?;
         let [Some(from), Some(to)] = [self.levels.get(self.done), self.levels.get(self.done + 1)] else { return Ok(()) };
         let clean = clean_estimate(self.schedule, &self.values, eps, *from);
         let ([image, rest], [next_image, next_rest]) = (self.schedule.shares(*from), self.schedule.shares(*to));
@@ -96,6 +94,13 @@ impl Walk {
             *value = next_image * clean + next_rest * noise;
         }
         self.done += 1;
+        Ok(())
+    }
+
+    fn check_answer(&self, eps: &[f32]) -> Result<(), ModelError> {
+        if eps.len() != self.values.len() || eps.iter().any(|value| !value.is_finite()) {
+            return Err(refuse("the network's answer has another length or a value that is not finite".into()));
+        }
         Ok(())
     }
 
@@ -109,7 +114,7 @@ impl Walk {
 /// The number of walks that moved; 0 where all are at their end.
 ///
 /// # Errors
-/// Those of `predict`; [`ModelError::Purification`] where its answer does not fit.
+/// Those of `predict`; [`ModelError::Purification`] where its answer does not fit. No walk has moved then.
 pub fn step_together(
     walks: &mut [Walk],
     mut predict: impl FnMut(&[&[f32]], &[u16]) -> Result<Vec<Vec<f32>>, ModelError>,
@@ -122,8 +127,10 @@ pub fn step_together(
     if answers.len() != asked {
         return Err(refuse(format!("the network answered for {} of {asked} images", answers.len())));
     }
-    let moving = walks.iter_mut().filter(|walk| walk.pending().is_some());
-    moving.zip(&answers).try_for_each(|(walk, eps)| walk.advance(eps))?;
+    let mut moving: Vec<&mut Walk> = walks.iter_mut().filter(|walk| walk.pending().is_some()).collect();
+    // All are looked at before the first moves, so that a batch that failed can be tried again.
+    moving.iter().zip(&answers).try_for_each(|(walk, eps)| walk.check_answer(eps))?;
+    moving.iter_mut().zip(&answers).try_for_each(|(walk, eps)| walk.advance(eps))?;
     Ok(asked)
 }
 

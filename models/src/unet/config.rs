@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{MAX_SIDE, MAX_T};
 use crate::{ModelError, config};
 
 /// Most levels of resolution.
@@ -10,6 +11,8 @@ const MAX_LEVELS: usize = 6;
 const MAX_WIDTH: usize = 1024;
 /// Widest time embedding.
 const MAX_TIME_DIM: usize = 1024;
+/// Most values of an image at any place of the network: a standard network takes images of 1024 x 1024 pixels.
+const MAX_WORKING_LEN: usize = 1 << 26;
 /// Largest block of pixels that becomes one place of the network.
 const MAX_FOLD: usize = 8;
 
@@ -61,6 +64,9 @@ impl UnetConfig {
     }
 
     /// Name and shape of every tensor of the network, in the order in which it runs.
+    ///
+    /// # Panics
+    /// Where there are no widths; [`Self::validate`] refuses that.
     pub fn shapes(&self) -> Vec<(String, Vec<usize>)> {
         let (first, folded, time) = (self.widths[0], self.folded(), self.time_dim);
         let mut all = Vec::new();
@@ -122,40 +128,44 @@ impl UnetConfig {
     /// [`ModelError::Purification`] where there is no such image.
     pub fn square_side(&self, count: usize) -> Result<usize, ModelError> {
         let side = (count / self.in_channels).isqrt();
-        if side * side * self.in_channels != count {
-            let reason = format!("{count} values are no square image of {} channels", self.in_channels);
-            return Err(ModelError::Purification { reason });
-        }
+        check(side * side * self.in_channels == count, || {
+            format!("{count} values are no square image of {} channels", self.in_channels)
+        })?;
         Ok(side)
     }
 
     /// Checks that an image of this height and width is run.
     ///
     /// # Errors
-    /// [`ModelError::Purification`] where a side is 0, larger than [`super::MAX_SIDE`] or no multiple of [`Self::multiple`].
+    /// [`ModelError::Purification`] where a side is 0, larger than [`super::MAX_SIDE`] or no multiple of [`Self::multiple`], or the
+    /// network is too wide for it.
     pub fn check_side(&self, side: [usize; 2]) -> Result<(), ModelError> {
-        let multiple = self.multiple();
-        let fits = |side: &usize| (1..=super::MAX_SIDE).contains(side) && side.is_multiple_of(multiple);
-        if !side.iter().all(fits) {
-            let [height, width] = side;
-            let reason = format!("its sides {height} x {width} are not multiples of {multiple} up to {}", super::MAX_SIDE);
-            return Err(ModelError::Purification { reason });
-        }
-        Ok(())
+        let ([height, width], multiple) = (side, self.multiple());
+        let fits = |side: &usize| (1..=MAX_SIDE).contains(side) && side.is_multiple_of(multiple);
+        check(side.iter().all(fits), || {
+            format!("its sides {height} x {width} are not multiples of {multiple} up to {MAX_SIDE}")
+        })?;
+        check(self.working_len(side) <= MAX_WORKING_LEN, || {
+            format!("{height} x {width} pixels need more memory than so wide a network is given")
+        })
     }
+
+    /// Bound of the values of an image of a checked side at any place of the network.
+    pub(crate) fn working_len(&self, side: [usize; 2]) -> usize {
+        let widest = self.blocks().iter().map(|block| block.inputs).max().unwrap_or(0).max(self.folded());
+        side.iter().map(|side| side / self.fold).product::<usize>() * widest
+    }
+
     /// Checks a batch of images `[C, H, W]` and their noise levels.
     pub(crate) fn check_batch(&self, xs: &[&[f32]], side: [usize; 2], t: &[u16]) -> Result<(), ModelError> {
         self.check_side(side)?;
-        let (refuse, expected) = (|reason| Err(ModelError::Purification { reason }), self.in_channels * side[0] * side[1]);
-        if xs.len() != t.len() {
-            return refuse(format!("{} noise levels were given for {} images", t.len(), xs.len()));
-        }
-        if let Some(x) = xs.iter().find(|x| x.len() != expected) {
-            return refuse(format!("it has {} values where its sides say {expected}", x.len()));
-        }
-        if let Some(t) = t.iter().find(|t| **t > super::MAX_T) {
-            return refuse(format!("noise level {t} is beyond {}", super::MAX_T));
-        }
-        Ok(())
+        let expected = self.in_channels * side[0] * side[1];
+        check(xs.len() == t.len(), || format!("{} noise levels were given for {} images", t.len(), xs.len()))?;
+        check(xs.iter().all(|x| x.len() == expected), || format!("an image has not the {expected} values that its sides say"))?;
+        check(t.iter().all(|t| *t <= MAX_T), || format!("a noise level is beyond {MAX_T}"))
     }
+}
+
+fn check(holds: bool, reason: impl FnOnce() -> String) -> Result<(), ModelError> {
+    if holds { Ok(()) } else { Err(ModelError::Purification { reason: reason() }) }
 }

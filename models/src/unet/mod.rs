@@ -4,6 +4,8 @@
 
 mod config;
 mod cpu;
+#[cfg(feature = "nn")]
+pub mod module;
 mod schedule;
 mod time;
 
@@ -13,3 +15,5 @@ pub use schedule::{MAX_T, Schedule};
 
 /// Largest side of an image, in pixels.
 pub const MAX_SIDE: usize = 1024;
+/// Epsilon of every LayerNorm.
+const EPS: f32 = 1e-6;

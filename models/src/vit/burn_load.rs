@@ -2,7 +2,7 @@
 
 use burn::{
     module::Param,
-    nn::{LayerNorm, Linear},
+    nn::{LayerNorm, Linear, conv::Conv2d},
     tensor::{Device, Tensor as BurnTensor, TensorData},
 };
 
@@ -55,6 +55,14 @@ impl Loader<'_> {
         let data = TensorData::new(turned, [d_in, d_out]);
         layer.weight = Param::from_tensor(BurnTensor::from_data(data, self.device));
         layer.bias = Some(self.param(&format!("{name}.bias"), &[d_out])?);
+        Ok(())
+    }
+
+    /// The convolution `name`, kept as PyTorch keeps it.
+    pub(crate) fn conv(&self, layer: &mut Conv2d, name: &str) -> Result<(), ModelError> {
+        let shape = layer.weight.dims();
+        layer.weight = self.param(&format!("{name}.weight"), &shape)?;
+        layer.bias = Some(self.param(&format!("{name}.bias"), &[shape[0]])?);
         Ok(())
     }
 

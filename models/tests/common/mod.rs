@@ -1,6 +1,8 @@
-//! A small random detector, its card, and the card of a pack.
+//! A small random detector and purifier, their cards, and the card of a pack.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "each test file uses a part")]
+
+pub mod purifier;
 
 use models::{DetectorCard, MaeConfig, Tensor, TensorMap, VitConfig, pack::sha256_hex};
 

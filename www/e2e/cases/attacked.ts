@@ -1,37 +1,17 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Page } from 'playwright-core';
+import { uploadOf, withPairs } from '../support/attacked-images.ts';
 import { events, examine, judged, sendAnywayButton } from '../support/check-page.ts';
 import { assertLooks } from '../support/looks.ts';
-import { dataDir, MODEL, runLab, type Stage, zooDir } from '../support/stage.ts';
-
-/** An image, the same image after an attack, and what the native pipeline says of both. */
-interface Pair {
-  clean: string;
-  attacked: string;
-  clean_score: number;
-  score: number;
-  flagged: boolean;
-}
+import { dataDir, MODEL, type Stage, zooDir } from '../support/stage.ts';
 
 const LIMIT = 6;
 
 /** The page's engine and the native one differ in the order of a few sums. */
 const TOLERANCE = 1e-3;
-
-async function withPairs(data: string, work: (pairs: Pair[], folder: string) => Promise<void>): Promise<void> {
-  const out = await mkdtemp(join(tmpdir(), 'veilsight-attacked-'));
-  try {
-    const what = ['--model', MODEL, '--zoo', zooDir(), '--data', data, '--limit', String(LIMIT)];
-    await runLab('attack', 'evade', ...what, '--out', out);
-    await work(JSON.parse(await readFile(join(out, 'index.json'), 'utf8')), out);
-  } finally {
-    await rm(out, { recursive: true, force: true });
-  }
-}
 
 /** The threshold of the shipped pack; without a detector the case is skipped. */
 async function shippedThreshold(t: TestContext): Promise<number | null> {
@@ -50,7 +30,7 @@ export function attackedCases(stage: () => Stage): void {
   async function verdictOf(page: Page, folder: string, name: string, score: number): Promise<boolean> {
     const before = (await events(page)).verdicts.length;
     stage().recorder.reset();
-    await examine(page, MODEL, { name, bytes: new Uint8Array(await readFile(join(folder, name))) });
+    await examine(page, MODEL, await uploadOf(folder, name));
     const found = (await events(page)).verdicts.slice(before);
     assert.equal(found.length, 1, 'one check, one verdict');
     const [{ score: here, flagged, threshold }] = found as [(typeof found)[0]];
@@ -66,7 +46,7 @@ export function attackedCases(stage: () => Stage): void {
 
   test('phantoms_and_their_attacked_copies_get_the_verdicts_of_the_native_pipeline', async (t) => {
     if ((await shippedThreshold(t)) === null) return;
-    await withPairs('phantoms', (pairs, folder) =>
+    await withPairs('phantoms', LIMIT, (pairs, folder) =>
       stage().with(async (page) => {
         for (const { clean, attacked, clean_score, score, flagged } of pairs.slice(0, 2)) {
           await verdictOf(page, folder, clean, clean_score);
@@ -82,7 +62,7 @@ export function attackedCases(stage: () => Stage): void {
     if (!data) return t.skip('the shared data (br35h) is not here');
     const threshold = await shippedThreshold(t);
     if (threshold === null) return;
-    await withPairs(join(data, 'br35h'), (pairs, folder) =>
+    await withPairs(join(data, 'br35h'), LIMIT, (pairs, folder) =>
       stage().with(async (page) => {
         const told = pairs.find(({ flagged, clean_score }) => flagged && clean_score < threshold);
         assert.ok(told, `of ${pairs.length} images none is flagged because of the attack`);

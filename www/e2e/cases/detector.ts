@@ -207,6 +207,7 @@ export function detectorCases(stage: () => Stage): void {
         'id',
         'image',
         'model',
+        'purified',
         'score',
         'threshold',
         'time',

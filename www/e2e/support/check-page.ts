@@ -2,6 +2,7 @@
 
 import type { Page } from 'playwright-core';
 import type { Judgement } from '../../src/core/detection.ts';
+import type { PurifiedNews } from '../../src/core/purification.ts';
 import { prepare, scanButton, type Upload } from './scan-page.ts';
 
 const part = (page: Page, selector: string) => page.locator(`veilsight-scan ${selector}`);
@@ -25,6 +26,7 @@ export async function examine(page: Page, model: string, upload: Upload): Promis
 
 export interface Events {
   verdicts: Judgement[];
+  purified: PurifiedNews[];
   decisions: { sent: boolean }[];
   answers: unknown[];
 }

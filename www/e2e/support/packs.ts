@@ -8,9 +8,11 @@ import { join } from 'node:path';
 export const FLAGGED = 'brain-flagged';
 export const CLEAN = 'brain-clean';
 export const UNCHECKED = 'brain-unchecked';
+/** Flags every image, and has the shipped purifier for all of them. */
+export const PURIFIABLE = 'brain-purifiable';
 
 const THRESHOLD = 1.64;
-const SCORES = { [FLAGGED]: 3.1, [CLEAN]: 0.4 };
+const SCORES = { [FLAGGED]: 3.1, [CLEAN]: 0.4, [PURIFIABLE]: 3.1 };
 
 const ENCODER = { depth: 1, dim: 16, heads: 1, mlp_dim: 16, layer_norm_eps: 1e-6 };
 const DECODER = { decoder_dim: 16, decoder_depth: 1, decoder_heads: 1, decoder_mlp_dim: 16 };
@@ -21,6 +23,14 @@ interface Card {
   encoder: { file: string; architecture: { image_size: number; patch_size: number; in_channels: number } };
   training: Record<string, unknown>;
   detector?: unknown;
+  purifier?: PurifierCard;
+}
+
+/** The part of a card that says how images are purified. */
+export interface PurifierCard {
+  schedule: 'linear' | 'cosine';
+  levels: { from_score: number; t: number }[];
+  remote: { tile: number; stride: number; relays: number; min_t: number };
 }
 
 /** Names and shapes of a masked autoencoder with the layers above. */
@@ -110,21 +120,32 @@ function detectorCard(card: Card, file: Buffer, score: number): Record<string, u
   };
 }
 
-/** Copies the packs of `zoo` to `folder` and adds the three of above to them. */
+/** What the shipped pack says of its purifier; null where it has none. */
+export async function shippedPurifier(zoo: string): Promise<PurifierCard | null> {
+  return (JSON.parse(await readFile(join(zoo, 'brain-mri', 'card.json'), 'utf8')) as Card).purifier ?? null;
+}
+
+/** Copies the packs of `zoo` to `folder` and adds those of above to them. */
 export async function guardedPacks(zoo: string, folder: string): Promise<void> {
   for (const pack of await readdir(zoo)) await copyPack(join(zoo, pack), join(folder, pack));
-  for (const id of [FLAGGED, CLEAN, UNCHECKED] as const) {
-    const pack = join(folder, id);
-    await copyPack(join(zoo, 'brain-mri'), pack);
-    const { detector: _shipped, ...card } = JSON.parse(await readFile(join(pack, 'card.json'), 'utf8')) as Card;
-    const changed: Card = { ...card, id, title: `${card.title} (test: ${id})` };
-    if (id !== UNCHECKED) {
-      const file = safetensors(shapes(card));
-      await writeFile(join(pack, 'detector.safetensors'), file);
-      changed.detector = detectorCard(card, file, SCORES[id]);
-    }
-    await writeFile(join(pack, 'card.json'), JSON.stringify(changed));
+  for (const id of [FLAGGED, CLEAN, UNCHECKED, PURIFIABLE] as const) await writePack(zoo, folder, id);
+}
+
+async function writePack(zoo: string, folder: string, id: keyof typeof SCORES | typeof UNCHECKED): Promise<void> {
+  const pack = join(folder, id);
+  await copyPack(join(zoo, 'brain-mri'), pack);
+  const shipped = JSON.parse(await readFile(join(pack, 'card.json'), 'utf8')) as Card;
+  const { detector: _detector, purifier, ...card } = shipped;
+  const changed: Card = { ...card, id, title: `${card.title} (test: ${id})` };
+  if (id !== UNCHECKED) {
+    const file = safetensors(shapes(card));
+    await writeFile(join(pack, 'detector.safetensors'), file);
+    changed.detector = detectorCard(card, file, SCORES[id]);
   }
+  if (id === PURIFIABLE && purifier) {
+    changed.purifier = { ...purifier, levels: [{ from_score: 0, t: purifier.remote.min_t }] };
+  }
+  await writeFile(join(pack, 'card.json'), JSON.stringify(changed));
 }
 
 async function copyPack(from: string, to: string): Promise<void> {

@@ -9,6 +9,13 @@ export interface Download {
   bytes: number;
 }
 
+/** A request as it left the browser. */
+export interface Sent {
+  method: string;
+  path: string;
+  body: Buffer;
+}
+
 const REQUEST_LINE = /^(GET|POST|HEAD|OPTIONS|PUT|DELETE|PATCH) (\S+) HTTP\/1\.[01]\r\n/;
 
 export class Recorder {
@@ -17,8 +24,11 @@ export class Recorder {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #upwards: Buffer[] = [];
+  /** What went upwards on each connection. */
+  #streams: Buffer[][] = [];
   #downloads: Download[] = [];
   #mode: 'open' | 'refuse' | 'stall' = 'open';
+  #stalls = /^/;
   #stalled: (() => void)[] = [];
 
   private constructor(server: Server, port: number, relayPort: number) {
@@ -44,12 +54,18 @@ export class Recorder {
     return new Uint8Array(Buffer.concat(this.#upwards));
   }
 
+  /** The requests of above with their bodies, in no particular order. */
+  requests(): Sent[] {
+    return this.#streams.flatMap((chunks) => requestsIn(Buffer.concat(chunks)));
+  }
+
   downloads(): readonly Download[] {
     return this.#downloads;
   }
 
   reset(): void {
     this.#upwards = [];
+    for (const chunks of this.#streams) chunks.length = 0;
     this.#downloads = [];
   }
 
@@ -59,9 +75,10 @@ export class Recorder {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** From now on requests are held back. */
-  stall(): void {
+  /** From now on requests are held back, or those alone whose first line is like `which`. */
+  stall(which = /^/): void {
     this.#mode = 'stall';
+    this.#stalls = which;
   }
 
   /** Waits until a request is being held back. */
@@ -86,6 +103,8 @@ export class Recorder {
     }
     const relay = connect(relayPort, '127.0.0.1');
     let current: Download | undefined;
+    const stream: Buffer[] = [];
+    this.#streams.push(stream);
     for (const socket of [client, relay]) {
       this.#sockets.add(socket);
       socket.on('close', () => {
@@ -97,17 +116,33 @@ export class Recorder {
     }
     client.on('data', (chunk) => {
       this.#upwards.push(chunk);
-      const line = REQUEST_LINE.exec(chunk.toString('latin1', 0, 4096));
+      stream.push(chunk);
+      const start = chunk.toString('latin1', 0, 4096);
+      const line = REQUEST_LINE.exec(start);
       if (line) {
         current = { method: line[1] ?? '', path: line[2] ?? '', bytes: 0 };
         this.#downloads.push(current);
       }
-      if (this.#mode === 'stall') this.#stalled.push(() => relay.write(chunk));
+      if (this.#mode === 'stall' && this.#stalls.test(start)) this.#stalled.push(() => relay.write(chunk));
       else relay.write(chunk);
     });
     relay.on('data', (chunk) => {
       if (current) current.bytes += chunk.length;
       client.write(chunk);
     });
+  }
+}
+
+/** The whole requests in what one connection has sent. */
+export function requestsIn(stream: Buffer): Sent[] {
+  const found: Sent[] = [];
+  for (let at = 0; ; ) {
+    const end = stream.indexOf('\r\n\r\n', at);
+    const head = stream.toString('latin1', at, Math.max(end, at)).concat('\r\n');
+    const line = REQUEST_LINE.exec(head);
+    const length = Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0);
+    if (end < 0 || !line || end + 4 + length > stream.length) return found;
+    at = end + 4 + length;
+    found.push({ method: line[1] ?? '', path: line[2] ?? '', body: stream.subarray(end + 4, at) });
   }
 }

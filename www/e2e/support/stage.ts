@@ -43,7 +43,21 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function startRelay(port: number, dataFolder: string, packs: string, origins: string[]): Promise<ChildProcess> {
+/** A relay of a stage: its process, and the recorder through which alone a browser reaches it. */
+export interface StagedRelay {
+  recorder: Recorder;
+  /** SIGKILL: no time to say goodbye. */
+  kill: () => void;
+  /** Starts it again where it was, with the data that it had. */
+  revive: () => Promise<void>;
+}
+
+async function startRelay(
+  port: number,
+  dataFolder: string,
+  packs: string,
+  { origins, purifying }: { origins: string[]; purifying: string[] },
+): Promise<ChildProcess> {
   const settings = {
     listen: `127.0.0.1:${port}`,
     'data-dir': dataFolder,
@@ -56,6 +70,8 @@ async function startRelay(port: number, dataFolder: string, packs: string, origi
     ...process.env,
     VEILSIGHT_RELAY_LIMITS__POST_BURST: '500',
     VEILSIGHT_RELAY_LIMITS__POSTS_PER_MINUTE: '5000',
+    VEILSIGHT_RELAY_PURIFICATION__DEVICE: 'cpu',
+    VEILSIGHT_RELAY_PURIFICATION__RELAYS: JSON.stringify(purifying),
     VEILSIGHT_RELAY_FEDERATION__ADMIN_TOKEN_SHA256: createHash('sha256').update(ADMIN_TOKEN).digest('hex'),
   };
   // The relay takes every variable of this prefix for a setting of its own.
@@ -121,6 +137,7 @@ const LISTEN = () => {
     answers: [] as unknown[],
     faults: [] as unknown[],
     verdicts: [] as unknown[],
+    purified: [] as unknown[],
     decisions: [] as unknown[],
     progress: 0,
   };
@@ -128,12 +145,15 @@ const LISTEN = () => {
   addEventListener('veilsight-answer', (event) => kept.answers.push((event as CustomEvent).detail));
   addEventListener('veilsight-error', (event) => kept.faults.push((event as CustomEvent).detail));
   addEventListener('veilsight-verdict', (event) => kept.verdicts.push((event as CustomEvent).detail));
+  addEventListener('veilsight-purified', (event) => kept.purified.push((event as CustomEvent).detail));
   addEventListener('veilsight-decision', (event) => kept.decisions.push((event as CustomEvent).detail));
   addEventListener('veilsight-progress', () => kept.progress++);
 };
 
 export class Stage {
   readonly recorder: Recorder;
+  /** Further relays; pages are served by the first. All of them are those that pages may deal tiles to. */
+  readonly peers: StagedRelay[];
   /** An origin on the relay's allow-list, and one that is not. */
   readonly allowed: Host;
   readonly stranger: Host;
@@ -144,11 +164,12 @@ export class Stage {
   readonly #end: (() => unknown)[];
 
   private constructor(
-    parts: Pick<Stage, 'recorder' | 'allowed' | 'stranger' | 'foreignHosts' | 'catchAllPort'>,
+    parts: Pick<Stage, 'recorder' | 'peers' | 'allowed' | 'stranger' | 'foreignHosts' | 'catchAllPort'>,
     browser: Browser,
     end: (() => unknown)[],
   ) {
     this.recorder = parts.recorder;
+    this.peers = parts.peers;
     this.allowed = parts.allowed;
     this.stranger = parts.stranger;
     this.foreignHosts = parts.foreignHosts;
@@ -157,39 +178,64 @@ export class Stage {
     this.#end = end;
   }
 
-  /** `prepare` makes of the shipped packs those that this stage's relay serves, in a folder of its own. */
-  static async set(prepare?: (zoo: string, folder: string) => Promise<void>): Promise<Stage> {
+  /** `prepare` makes of the shipped packs those that this stage's relays serve, in a folder of its own. */
+  static async set(prepare?: (zoo: string, folder: string) => Promise<void>, peers = 0): Promise<Stage> {
     need('www/dist: npm run build', join(DIST, 'index.html'));
     const end: (() => unknown)[] = [];
     try {
-      return await Stage.#build(end, prepare);
+      return await Stage.#build(end, peers, prepare);
     } catch (error) {
       for (const step of end) await step();
       throw error;
     }
   }
 
-  static async #build(end: (() => unknown)[], prepare?: Parameters<typeof Stage.set>[0]): Promise<Stage> {
+  static async #build(
+    end: (() => unknown)[],
+    peers: number,
+    prepare?: Parameters<typeof Stage.set>[0],
+  ): Promise<Stage> {
     const data = await mkdtemp(join(tmpdir(), 'veilsight-e2e-'));
     end.unshift(() => rm(data, { recursive: true, force: true }));
     const packs = prepare ? join(data, 'packs') : zooDir();
     await prepare?.(zooDir(), packs);
-    const relayPort = await freePort();
-    const recorder = await Recorder.start(relayPort);
-    end.unshift(() => recorder.close());
+    const recorders: Recorder[] = [];
+    for (let relay = 0; relay <= peers; relay++) {
+      const recorder = await Recorder.start(await freePort());
+      end.unshift(() => recorder.close());
+      recorders.push(recorder);
+    }
+    const [recorder, ...others] = recorders as [Recorder, ...Recorder[]];
     const [allowed, stranger] = [await Host.start(recorder.origin), await Host.start(recorder.origin)];
     end.unshift(
       () => allowed.close(),
       () => stranger.close(),
     );
-    const relay = await startRelay(relayPort, join(data, 'relay'), packs, [allowed.origin]);
-    end.unshift(() => relay.kill('SIGTERM'));
+    const purifying = peers > 0 ? recorders.map(({ origin }) => origin) : [];
+    const start = async ({ relayPort }: Recorder, origins: string[]): Promise<ChildProcess> => {
+      const relay = await startRelay(relayPort, join(data, `relay-${relayPort}`), packs, { origins, purifying });
+      end.unshift(() => relay.kill('SIGTERM'));
+      return relay;
+    };
+    await start(recorder, [allowed.origin]);
+    const staged: StagedRelay[] = [];
+    for (const peer of others) {
+      let process = await start(peer, [recorder.origin, allowed.origin]);
+      const revive = async () => {
+        process = await start(peer, [recorder.origin, allowed.origin]);
+      };
+      staged.push({ recorder: peer, kill: () => process.kill('SIGKILL'), revive });
+    }
     const foreignHosts: string[] = [];
     const catchAll = await startCatchAll(foreignHosts);
     end.unshift(() => catchAll.close());
     const browser = await chromium.launch(launchOptions(catchAll.port));
     end.unshift(() => browser.close());
-    return new Stage({ recorder, allowed, stranger, foreignHosts, catchAllPort: catchAll.port }, browser, end);
+    return new Stage(
+      { recorder, peers: staged, allowed, stranger, foreignHosts, catchAllPort: catchAll.port },
+      browser,
+      end,
+    );
   }
 
   async strike(): Promise<void> {

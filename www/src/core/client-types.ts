@@ -15,6 +15,8 @@ export type StepName =
   | 'decode'
   | 'detect'
   | 'encode'
+  | 'purifier'
+  | 'purify'
   | 'seal'
   | 'send'
   | 'open';
@@ -82,6 +84,8 @@ export interface Answer {
   sealed_bytes: number;
   answer_bytes: number;
   budget_left: number | null;
+  /** How the image was purified that this answer was computed from; null for an image as it was chosen. */
+  purified: PurifyFacts | null;
 }
 
 /** What the detector found in one image, before anything of it was sent. */
@@ -121,6 +125,75 @@ export interface DetectorCard {
   training?: Record<string, unknown>;
 }
 
+/** The part of a card that tells of its purifier. */
+export interface PurifierCard {
+  sha256: string;
+  bytes: number;
+  /** The noise level for scores from `from_score` on, ascending; below the first an image is not purified. */
+  levels: { from_score: number; t: number }[];
+  /** Steps by default, 1 to 20. */
+  steps: number;
+  training?: Record<string, unknown>;
+}
+
+/** Where and how an image was purified. */
+export interface PurifyFacts {
+  where: 'device' | 'relays';
+  /** Noise level, 1 to 1000. */
+  t: number;
+  /** Steps of denoising, 1 to 20. */
+  steps: number;
+}
+
+export type PurifyOptions =
+  | { where: 'device'; steps: number }
+  | {
+      where: 'relays';
+      steps: number;
+      /** Addresses without a slash at their end. */
+      relays: string[];
+      /** That a person has agreed to one relay holding all tiles; without it a single relay is refused. */
+      one_relay_holds_all: boolean;
+    };
+
+/** What would be shown to whom, told before anything is sent. */
+export interface PurifyPlan {
+  /** Relays that get tiles; those beyond them step in where one fails. */
+  relays: number;
+  /** Largest share of the image's area that one relay may see under noise, 0 to 1. */
+  share: number;
+  tiles: number;
+}
+
+/** What one relay did. */
+export interface PurifyRelay {
+  url: string;
+  /** Tiles that it gave back. */
+  tiles: number;
+  /** Share of the image's area that it was sent under noise, 0 to 1. */
+  share: number;
+  /** `spare` got nothing; a `failed` one was lost, or its result was refused. */
+  state: 'spare' | 'used' | 'failed';
+  error?: string | null;
+}
+
+/** A purified image, whose token is kept in the place of the original's. */
+export interface Purified extends PurifyFacts {
+  /** Milliseconds that it took. */
+  ms: number;
+  before: Picture;
+  after: Picture;
+  /** The change of each pixel, eight-fold. */
+  difference: Picture;
+  /** The detector's verdict on the purified image. */
+  verdict: Verdict | null;
+  /** PSNR in dB, null for an image that did not change; the largest change of a pixel, 0 to 1. */
+  change: { psnr: number | null; max: number };
+  relays: PurifyRelay[];
+  /** Tiles that no relay gave back and this device purified itself. */
+  localTiles: number;
+}
+
 export interface ModelCard {
   id: string;
   title: string;
@@ -131,6 +204,7 @@ export interface ModelCard {
   encoder?: { bytes?: number; storage?: string; architecture?: Record<string, unknown> };
   /** Absent from packs that have none, and from cards of earlier versions. */
   detector?: DetectorCard | null;
+  purifier?: PurifierCard | null;
   he_parameters?: string;
   training?: Record<string, unknown>;
   metrics?: Record<string, unknown>;
@@ -165,6 +239,12 @@ export interface Client {
   proceed(on_event: (event: ClientEvent) => void, signal: AbortSignal): Promise<Answer>;
   /** Overwrites the kept token. */
   forget(): void;
+  /** What `purify` with so many relays would show to each; throws where tiles cannot be dealt to them. */
+  purify_plan(relays: number): PurifyPlan;
+  /** Purifies the image whose token is kept, and keeps the purified image's token beside it. A failure leaves the original's. */
+  purify(options: PurifyOptions, on_event: (event: ClientEvent) => void, signal: AbortSignal): Promise<Purified>;
+  /** Overwrites the purified image's token; the original's is the one that is kept. */
+  discard_purified(): void;
   free?(): void;
 }
 

@@ -1,5 +1,6 @@
 /** The life of one scan, without any markup: choose, prepare, check, decide, send, cancel, retry. The element shows its state. */
 
+import type { PurifyFacts } from './client-types.ts';
 import { type Judgement, judge } from './detection.ts';
 import { explainFault } from './explain.ts';
 import { type Fault, fault, toFault } from './fault.ts';
@@ -8,11 +9,14 @@ import type { Decision, ScanRecord } from './history.ts';
 import { Ledger, type Sighting } from './ledger.ts';
 import { Logbook, recordOf, topOf } from './logbook.ts';
 import type { CallEvent, Opened } from './protocol.ts';
+import { Purification } from './purification.ts';
 import { LIMITS } from './remote.ts';
 import {
   type Chosen,
   type ControllerHooks,
   freshState,
+  NO_IMAGE,
+  NOTHING_FOUND,
   type Phase,
   type State,
   type StepKey,
@@ -20,17 +24,20 @@ import {
 } from './scan-state.ts';
 import { Supervisor } from './supervisor.ts';
 
-const PER_IMAGE: StepKey[] = ['decode', 'detect', 'encode', 'seal', 'send', 'open'];
+const PER_IMAGE: StepKey[] = ['decode', 'detect', 'encode', 'purify', 'seal', 'send', 'open'];
 
 /** Asked for by name, the GPU may be a software one: it takes a minute, and blocks the worker meanwhile. */
 const GPU_PATIENCE_MS = 600_000;
 
-const NOTHING_FOUND = { verdict: null, decision: null, answer: null } as const;
+/** What a worker that dies between two calls leaves behind. */
+const KEPT = 'Your image and your answer are still here.';
+const LOST = 'Your image is still here; the restored one was lost, and you can restore it again.';
 
 export class Controller {
   readonly state: State = freshState();
   readonly ledger: Ledger;
   readonly logbook: Logbook;
+  readonly purification: Purification;
   /** Unix milliseconds of the first image; before it, no request can have carried anything of one. */
   firstImageAt = Number.POSITIVE_INFINITY;
   readonly #around: Surroundings;
@@ -60,6 +67,20 @@ export class Controller {
       { onSightings: (s) => this.sight(s), onDeath: (why) => this.#workerDied(why) },
       limits,
     );
+    this.purification = new Purification({
+      state: this.state,
+      around,
+      hooks,
+      ledger: this.ledger,
+      set: (change) => this.#set(change),
+      run: (phase, work, ifFailed) => this.#run(phase, work, ifFailed),
+      call: (method, args, signal) => this.#worker.call(method, args, signal ? this.#callOptions(signal) : {}),
+      holds: () => this.#holds,
+      hold: (signal) => this.#hold(signal),
+      proceed: (signal) => this.#proceed(signal),
+      settle: (decision, purified) => this.#settle(decision, purified),
+      withhold: (decision) => this.#withhold(decision),
+    });
   }
 
   get assets(): string {
@@ -67,7 +88,7 @@ export class Controller {
   }
 
   get busy(): boolean {
-    return this.state.phase === 'preparing' || this.state.phase === 'scanning';
+    return ['preparing', 'scanning', 'purifying'].includes(this.state.phase);
   }
 
   /** The verdict at the threshold in force; null where there is none. */
@@ -78,6 +99,10 @@ export class Controller {
   get #settled(): boolean {
     const { decision } = this.state;
     return decision !== null && decision !== 'undecided';
+  }
+
+  get #holds(): boolean {
+    return this.#heldIn === this.#worker.generation;
   }
 
   sight(sightings: Sighting[]): void {
@@ -91,7 +116,7 @@ export class Controller {
     this.firstImageAt = Math.min(this.firstImageAt, Date.now());
     const refused = checkSize(chosen.blob.size, chosen.name) ?? checkFile(await bytesOf(chosen.blob), chosen.name);
     if (refused) return this.#refuse(refused);
-    this.#set({ image: chosen, picture: null, ...NOTHING_FOUND, notice: '', steps: this.#keptSteps() });
+    this.#set({ ...NO_IMAGE, image: chosen, notice: '', steps: this.#keptSteps() });
     await this.#prepare();
   }
 
@@ -104,7 +129,7 @@ export class Controller {
       const blob = new Blob([new Uint8Array(png)], { type: 'image/png' });
       const name = lesion ? 'Phantom with lesion (a drawing)' : 'Phantom without lesion (a drawing)';
       const image = { blob, name, phantom: true };
-      this.#set({ image, picture: null, ...NOTHING_FOUND, steps: this.#keptSteps() });
+      this.#set({ ...NO_IMAGE, image, steps: this.#keptSteps() });
       await this.#preview(signal);
     });
   }
@@ -160,7 +185,7 @@ export class Controller {
     this.#putAway();
     this.#again = null;
     const steps = this.#keptSteps();
-    this.#set({ phase: 'idle', image: null, picture: null, ...NOTHING_FOUND, fault: null, notice: '', steps });
+    this.#set({ phase: 'idle', ...NO_IMAGE, fault: null, notice: '', steps });
   }
 
   close(): void {
@@ -194,16 +219,25 @@ export class Controller {
 
   #scan(): Promise<void> {
     return this.#run('scanning', async (signal) => {
-      await this.#open(signal);
-      if (!this.state.picture) await this.#preview(signal);
-      if (this.#heldIn !== this.#worker.generation) await this.#examine(signal);
-      if (!this.#settled && !this.#mayPass()) return;
-      this.#heldIn = -1;
-      const answer = await this.#worker.call('proceed', null, this.#callOptions(signal));
-      this.#set({ answer, phase: 'answered' });
-      if (this.#record) this.#note({ ...this.#record, answer: topOf(answer) });
-      this.#hooks.onAnswer(answer);
+      await this.#hold(signal);
+      if (this.#settled || this.#mayPass()) await this.#proceed(signal);
     });
+  }
+
+  /** Has the worker keep a token of the image, unless it does already. */
+  async #hold(signal: AbortSignal): Promise<void> {
+    await this.#open(signal);
+    if (!this.state.picture) await this.#preview(signal);
+    if (!this.#holds) await this.#examine(signal);
+  }
+
+  /** Sends the token that is kept: it serves once. */
+  async #proceed(signal: AbortSignal): Promise<void> {
+    this.#heldIn = -1;
+    const answer = await this.#worker.call('proceed', null, this.#callOptions(signal));
+    this.#set({ answer, phase: 'answered' });
+    if (this.#record) this.#note({ ...this.#record, answer: topOf(answer) });
+    this.#hooks.onAnswer(answer);
   }
 
   async #examine(signal: AbortSignal): Promise<void> {
@@ -225,6 +259,7 @@ export class Controller {
     else if (judgement?.flagged) {
       this.#settle('undecided');
       this.#set({ phase: 'flagged' });
+      void this.purification.offer();
     } else {
       this.#settle('send');
       return true;
@@ -235,15 +270,15 @@ export class Controller {
   #withhold(decision: 'do-not-send' | 'stopped'): void {
     this.#forget();
     this.#settle(decision);
-    this.#set({ phase: 'withheld' });
+    this.#set({ phase: 'withheld', fault: null });
     this.#hooks.onDecision(false);
   }
 
-  #settle(decision: Decision): void {
+  #settle(decision: Decision, purified: PurifyFacts | null = null): void {
     const { card, image } = this.state;
     this.#set({ decision });
     if (!card || !image) return;
-    this.#note({ ...(this.#record ?? recordOf(card, image.name, this.judgement, decision)), decision });
+    this.#note({ ...(this.#record ?? recordOf(card, image.name, this.judgement, decision)), decision, purified });
   }
 
   #note(record: ScanRecord): void {
@@ -253,7 +288,7 @@ export class Controller {
 
   /** The worker overwrites the token that it keeps, if it keeps one. */
   #forget(): void {
-    if (this.#heldIn === this.#worker.generation) this.#worker.call('forget', null).catch(() => undefined);
+    if (this.#holds) this.#worker.call('forget', null).catch(() => undefined);
     this.#heldIn = -1;
   }
 
@@ -290,16 +325,20 @@ export class Controller {
   }
 
   /** Runs one piece of work; a later one takes its place. What failed can be repeated with `retry`. */
-  async #run(phase: Phase, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  async #run(
+    phase: Phase,
+    work: (signal: AbortSignal) => Promise<void>,
+    ifFailed: 'flagged' | 'failed' = 'failed',
+  ): Promise<void> {
     this.#supersede();
     const abort = new AbortController();
     this.#abort = abort;
-    this.#again = () => this.#run(phase, work);
+    this.#again = () => this.#run(phase, work, ifFailed);
     this.#set({ phase, fault: null });
     try {
       await this.#withGpuFallback(work, abort.signal);
     } catch (thrown) {
-      if (this.#abort === abort) await this.#fail(toFault(thrown));
+      if (this.#abort === abort) await this.#fail(toFault(thrown), ifFailed);
     } finally {
       if (this.#abort === abort) this.#abort = null;
     }
@@ -324,10 +363,11 @@ export class Controller {
     this.#set({ notice: `The WebGPU build stopped. The worker was restarted on the CPU.`, backend: null });
   }
 
-  async #fail(failed: Fault): Promise<void> {
-    this.#forget();
+  async #fail(failed: Fault, phase: 'flagged' | 'failed'): Promise<void> {
+    // A question that stays open keeps what it is about.
+    if (phase === 'failed') this.#forget();
     const refined = await explainFault(failed, this.#around, this.ledger);
-    this.#set({ phase: 'failed', fault: refined });
+    this.#set({ phase, fault: refined });
     this.#hooks.onFault(refined);
     this.#worker.revive();
   }
@@ -340,8 +380,9 @@ export class Controller {
 
   #workerDied(why: Fault): void {
     if (this.busy || why.code === 'cancelled') return;
-    const notice = 'The worker stopped unexpectedly and was restarted. Your image and your answer are still here.';
-    this.#set({ notice });
+    const restored = this.state.phase === 'purified';
+    this.purification.lost();
+    this.#set({ notice: `The worker stopped unexpectedly and was restarted. ${restored ? LOST : KEPT}` });
     this.#worker.revive();
   }
 

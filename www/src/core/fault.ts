@@ -17,6 +17,7 @@ export type FaultCode =
   | 'invitation'
   | 'not-enrolled'
   | 'refused'
+  | 'one-relay'
   | 'other-tab'
   | 'no-vault'
   | 'cancelled'
@@ -137,6 +138,12 @@ const WORDING: Record<FaultCode, Wording> = {
     title: 'This does not fit the round',
     message: 'The round is no longer in the state that this step needs.',
     action: 'Look at the state of the round below: it says what this site can do now.',
+    retry: false,
+  },
+  'one-relay': {
+    title: 'One relay would hold all of the image',
+    message: 'Only one relay is left, and it would get every noised tile of the image.',
+    action: 'Agree to that beside its button, or restore the image on this device.',
     retry: false,
   },
   'other-tab': {

@@ -1,9 +1,10 @@
 /** What was scanned on this device and what was decided about it. No image, no token and nothing of a file but its name. */
 
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
+import type { PurifyFacts } from './client-types.ts';
 
-/** `stopped` was decided by the embedding page, `undecided` by nobody yet. Nothing is sent but at `send` and `send-anyway`. */
-export type Decision = 'send' | 'send-anyway' | 'do-not-send' | 'stopped' | 'undecided';
+/** `stopped` was decided by the embedding page, `undecided` by nobody yet. No token is sent but at those that begin with `send`. */
+export type Decision = 'send' | 'send-anyway' | 'send-purified' | 'do-not-send' | 'stopped' | 'undecided';
 
 export interface ScanRecord {
   id: string;
@@ -18,6 +19,8 @@ export interface ScanRecord {
   threshold: number | null;
   cleanShare: number | null;
   decision: Decision;
+  /** How the image that was sent had been purified; null where it was sent as it was, or not at all. Early records lack it. */
+  purified?: PurifyFacts | null;
   /** The most probable class, once there is an answer. */
   answer: { id: string; label: string } | null;
 }

@@ -3,15 +3,17 @@
 import type { RequestRecord } from './client-types.ts';
 
 /**
- * What a request carries out: ciphertext, a public key, a site's signed part in a round (checks and sums of shares), a question with the
- * site's token, or nothing but a question for public bytes.
+ * What a request carries out: ciphertext, noised tiles of an image, a public key, a site's signed part in a round (checks and sums of
+ * shares), a question with a token of its own (a site's, a job's), or nothing but a question for public bytes.
  */
-export type Nature = 'ciphertext' | 'key' | 'part' | 'question' | 'public' | 'code';
+export type Nature = 'ciphertext' | 'tiles' | 'key' | 'part' | 'question' | 'public' | 'code';
 
 export interface Entry extends RequestRecord {
   /** Unix milliseconds. */
   time: number;
   path: string;
+  /** The host it went to, where that is not the element's own relay; else empty. */
+  elsewhere: string;
   nature: Nature;
 }
 
@@ -27,7 +29,7 @@ export interface Sighting {
   seenBy: 'page' | 'worker';
 }
 
-/** Requests that differ in time alone, such as those that ask again how a round stands. */
+/** Requests that differ in time alone, such as those that ask again how a round or a job stands. */
 export interface Repeated {
   entry: Entry;
   times: number;
@@ -40,6 +42,7 @@ export interface Totals {
   bytesOut: number;
   bytesIn: number;
   ciphertextOut: number;
+  tilesOut: number;
 }
 
 const NATURES: [RegExp, Nature][] = [
@@ -48,6 +51,8 @@ const NATURES: [RegExp, Nature][] = [
   [/^POST \/v1\/(?:sessions|enrolments)$/, 'key'],
   [/^POST \/v1\/consortia\/.+\/(?:confirmation|answer)$/, 'part'],
   [/^GET \/v1\/consortia\//, 'question'],
+  [/^POST \/v1\/purifications$/, 'tiles'],
+  [/^(?:GET|DELETE) \/v1\/purifications\//, 'question'],
 ];
 
 const natureOf = ({ method }: RequestRecord, path: string): Nature => {
@@ -73,7 +78,9 @@ export class Ledger {
   record(request: RequestRecord, now = Date.now()): void {
     const url = new URL(request.url, this.#base);
     const path = url.pathname + url.search;
-    this.#entries.push({ ...request, url: url.href, path, time: now - request.ms, nature: natureOf(request, path) });
+    const elsewhere = url.origin === new URL(this.#base).origin ? '' : url.host;
+    const nature = natureOf(request, path);
+    this.#entries.push({ ...request, url: url.href, path, elsewhere, time: now - request.ms, nature });
     this.#sort();
   }
 
@@ -86,6 +93,7 @@ export class Ledger {
       method: 'GET',
       url: url.href,
       path: url.pathname + url.search,
+      elsewhere: '',
       purpose: "Load Veilsight's program",
       bytes_out: 0,
       bytes_in: sighting.bytes,
@@ -105,12 +113,12 @@ export class Ledger {
     return this.#entries;
   }
 
-  /** The entries in order, the repeated questions of a site each in one. */
+  /** The entries in order, the repeated questions of a site or a job each in one. */
   folded(): Repeated[] {
     const questions = new Map<string, Repeated>();
     const folded: Repeated[] = [];
     for (const entry of this.#entries) {
-      const name = `${entry.path} ${entry.status}`;
+      const name = `${entry.method} ${entry.url} ${entry.status}`;
       const known = entry.nature === 'question' ? questions.get(name) : undefined;
       if (known) {
         known.times++;
@@ -140,14 +148,17 @@ export class Ledger {
   totals(): Totals {
     const sent = this.#entries.filter((e) => !e.cached);
     const sum = (of: Entry[], key: 'bytes_out' | 'bytes_in') => of.reduce((total, e) => total + e[key], 0);
+    const outAs = (nature: Nature) =>
+      sum(
+        sent.filter((e) => e.nature === nature),
+        'bytes_out',
+      );
     return {
       requests: sent.length,
       bytesOut: sum(sent, 'bytes_out'),
       bytesIn: sum(sent, 'bytes_in'),
-      ciphertextOut: sum(
-        sent.filter((e) => e.nature === 'ciphertext'),
-        'bytes_out',
-      ),
+      ciphertextOut: outAs('ciphertext'),
+      tilesOut: outAs('tiles'),
     };
   }
 

@@ -65,6 +65,7 @@ export function recordOf(
     threshold: judgement?.threshold ?? null,
     cleanShare: judgement?.cleanShare ?? null,
     decision,
+    purified: null,
     answer: null,
   };
 }

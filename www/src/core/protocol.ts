@@ -1,7 +1,16 @@
 /** The messages between the page and its worker, and the calls they carry. */
 
 import type { BackendWish } from './backend-choice.ts';
-import type { Answer, ClientEvent, ModelCard, Picture, Verdict } from './client-types.ts';
+import type {
+  Answer,
+  ClientEvent,
+  ModelCard,
+  Picture,
+  Purified,
+  PurifyOptions,
+  PurifyPlan,
+  Verdict,
+} from './client-types.ts';
 import type { Fault } from './fault.ts';
 import type { Sighting } from './ledger.ts';
 import type { Noise, NoiseOffer, SiteView } from './site/site-types.ts';
@@ -44,6 +53,9 @@ export interface ScanCalls {
   examine: { args: { bytes: Uint8Array }; value: Verdict | null };
   proceed: { args: null; value: Answer };
   forget: { args: null; value: null };
+  purifyPlan: { args: { relays: number }; value: PurifyPlan };
+  purify: { args: PurifyOptions; value: Purified };
+  discardPurified: { args: null; value: null };
   phantom: { args: { seed: number; lesion: boolean }; value: Uint8Array };
 }
 

@@ -1,26 +1,26 @@
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
-import { parseWish } from '../core/backend-choice.ts';
 import { type Offer, offeredModels } from '../core/catalogue.ts';
 import { Controller } from '../core/controller.ts';
-import { exported, StoredBook } from '../core/history.ts';
+import { exported } from '../core/history.ts';
 import type { Sighting } from '../core/ledger.ts';
-import { probe } from '../core/probe.ts';
+import { THOROUGH } from '../core/purification.ts';
 import type { Chosen, State } from '../core/scan-state.ts';
-import { spawnWorker } from '../core/spawn.ts';
-import { Thresholds } from '../core/thresholds.ts';
 import { watchRequests } from '../core/watch.ts';
-import { ownAssets, WORKER } from './assets.ts';
 import { isCodeOf } from './code-files.ts';
+import { drawPurified } from './compare.ts';
 import { drawBlob, drawPicture } from './draw.ts';
 import { drawHeat } from './heat.ts';
 import { save } from './save.ts';
 import { styles } from './styles.ts';
+import { surroundingsOf } from './surroundings.ts';
 import { answerView } from './views/answer.ts';
 import { dropView, imageView, storyView } from './views/drop.ts';
 import type { Heat } from './views/heat.ts';
 import { icon } from './views/icons.ts';
 import { modelView } from './views/model.ts';
 import { proofsView } from './views/proofs.ts';
+import type { RestoreWish } from './views/restore.ts';
+import { restoredView } from './views/restored.ts';
 import { announcement, assuranceView, backendView, faultView, noticeView } from './views/status.ts';
 import { stepsView } from './views/steps.ts';
 import { verdictView } from './views/verdict.ts';
@@ -29,17 +29,25 @@ import { verdictView } from './views/verdict.ts';
 const DRAWN = 'brain-mri';
 
 /** Who takes the focus of a button that is gone, in this order. */
-const HEIRS = ['withhold', 'cancel', 'scan', 'pick', 'history-clear', 'history-clear-really'];
+const HEIRS = [
+  'restore-device',
+  'withhold',
+  'send-restored',
+  'cancel-restore',
+  'cancel',
+  'scan',
+  'pick',
+  'history-clear',
+  'history-clear-really',
+];
 
 /** What the button of a scan promises. */
 const offerOf = ({ answer, phase }: State): string =>
   phase === 'withheld' ? 'Check again' : answer ? 'Seal and classify again' : 'Seal and classify';
 
-const withoutSlash = (address: string): string => address.replace(/\/+$/, '');
-
 /**
- * `<veilsight-scan relay model choice backend theme assets>`: choose an image, see it encoded and sealed on the device, and read the
- * answer that the relay computed on ciphertext. Its events stand in README.md.
+ * `<veilsight-scan relay model choice backend theme assets purify purify-relays>`: choose an image, see it encoded and sealed on the device,
+ * and read the answer that the relay computed on ciphertext. Its events stand in README.md.
  */
 export class VeilsightScan extends LitElement {
   static override styles = styles;
@@ -50,9 +58,12 @@ export class VeilsightScan extends LitElement {
     backend: { type: String },
     theme: { type: String, reflect: true },
     assets: { type: String },
+    purify: { type: String },
+    purifyRelays: { type: String, attribute: 'purify-relays' },
     dragging: { state: true },
     offers: { state: true },
     heat: { state: true },
+    restore: { state: true },
     clearing: { state: true },
   };
 
@@ -68,9 +79,14 @@ export class VeilsightScan extends LitElement {
   declare theme: string;
   /** Directory of Veilsight's build; empty: the relay's, or where this module came from. */
   declare assets: string;
+  /** Where flagged images may be restored: `ask`, `device` or `off`. */
+  declare purify: string;
+  /** Addresses of the relays that may get noised tiles, with spaces between; empty: those that the relay names. */
+  declare purifyRelays: string;
   declare dragging: boolean;
   declare offers: Offer[];
   declare heat: Heat;
+  declare restore: RestoreWish;
   /** Whether the history is about to be cleared. */
   declare clearing: boolean;
 
@@ -89,8 +105,11 @@ export class VeilsightScan extends LitElement {
     this.backend = 'auto';
     this.theme = 'auto';
     this.assets = '';
+    this.purify = 'ask';
+    this.purifyRelays = '';
     this.dragging = false;
     this.heat = { shown: false, opacity: 0.5 };
+    this.restore = { thorough: false, agreed: false };
     this.clearing = false;
   }
 
@@ -108,7 +127,9 @@ export class VeilsightScan extends LitElement {
 
   override willUpdate(changed: PropertyValues<this>): void {
     if (!this.hasUpdated || !this.isConnected) return;
-    if ((['relay', 'choice', 'backend', 'assets'] as const).some((name) => changed.has(name))) {
+    if (
+      (['relay', 'choice', 'backend', 'assets', 'purify', 'purifyRelays'] as const).some((name) => changed.has(name))
+    ) {
       this.#end();
       this.#begin();
     } else if (changed.has('model')) void this.#controller?.useModel(this.model);
@@ -127,7 +148,9 @@ export class VeilsightScan extends LitElement {
 
   override updated(): void {
     this.#drawHeat();
-    const canvas = this.renderRoot.querySelector<HTMLCanvasElement>('canvas:not(.heat)');
+    const purified = this.#controller?.state.purified;
+    if (purified) drawPurified(this.renderRoot, purified);
+    const canvas = this.renderRoot.querySelector<HTMLCanvasElement>('.picture canvas:not(.heat)');
     const state = this.#controller?.state;
     const content = state?.picture ?? state?.image?.blob ?? null;
     if (!canvas || !state || content === this.#drawn) {
@@ -152,6 +175,7 @@ export class VeilsightScan extends LitElement {
     if (verdict !== this.#judged) {
       this.#judged = verdict;
       this.heat = { ...this.heat, shown: this.#controller.judgement?.flagged ?? false };
+      this.restore = { thorough: false, agreed: false };
     }
     this.requestUpdate();
     const asks = phase === 'flagged' && this.#phase !== phase;
@@ -159,40 +183,24 @@ export class VeilsightScan extends LitElement {
     if (!asks) return;
     void this.updateComplete.then(() => {
       const idle = document.activeElement === document.body && !this.shadowRoot?.activeElement;
-      if (idle) this.renderRoot.querySelector<HTMLButtonElement>('#withhold')?.focus();
+      if (idle) this.renderRoot.querySelector<HTMLButtonElement>('button:is(#restore-device, #withhold)')?.focus();
     });
   }
 
   #begin(): void {
-    const given = this.relay ? new URL(this.relay, document.baseURI).href : '';
-    const assets = `${withoutSlash(this.assets ? new URL(this.assets, document.baseURI).href : given || ownAssets())}/`;
-    const relay = withoutSlash(given || new URL(ownAssets()).origin);
-    const controller = new Controller(
-      {
-        relay,
-        assets,
-        model: this.model,
-        wish: parseWish(this.backend),
-        pageOrigin: location.origin,
-        spawn: () => spawnWorker(assets, WORKER, location.origin),
-        isOnline: () => navigator.onLine,
-        relayAnswersAtAll: (ledger) => probe(relay, ledger),
-        isCode: isCodeOf(assets),
-        book: new StoredBook(),
-        thresholds: new Thresholds(),
-      },
-      {
-        onChange: () => this.#changed(),
-        onProgress: (event) => this.#fire('veilsight-progress', event),
-        onVerdict: (judgement) => this.#fire('veilsight-verdict', judgement, true),
-        onDecision: (sent) => this.#fire('veilsight-decision', { sent }),
-        onAnswer: (answer) => this.#fire('veilsight-answer', answer),
-        onFault: (fault) => this.#fire('veilsight-error', fault),
-      },
-    );
+    const around = surroundingsOf(this);
+    const controller = new Controller(around, {
+      onChange: () => this.#changed(),
+      onProgress: (event) => this.#fire('veilsight-progress', event),
+      onVerdict: (judgement) => this.#fire('veilsight-verdict', judgement, true),
+      onPurified: (news) => this.#fire('veilsight-purified', news, true),
+      onDecision: (sent) => this.#fire('veilsight-decision', { sent }),
+      onAnswer: (answer) => this.#fire('veilsight-answer', answer),
+      onFault: (fault) => this.#fire('veilsight-error', fault),
+    });
     this.#controller = controller;
-    this.#watch(controller, new URL(assets).origin === location.origin);
-    if (this.choice) void this.#ask(controller, relay);
+    this.#watch(controller, new URL(around.assets).origin === location.origin);
+    if (this.choice) void this.#ask(controller, around.relay);
   }
 
   async #ask(controller: Controller, relay: string): Promise<void> {
@@ -271,6 +279,16 @@ export class VeilsightScan extends LitElement {
     retry: () => void this.#controller?.retry(),
     send: () => void this.#controller?.decide(true),
     withhold: () => void this.#controller?.decide(false),
+    restoreHere: () => this.#restore(),
+    restoreOnRelays: () => this.#restore(this.#controller?.state.offer?.relays),
+    setThorough: (event: Event) => {
+      this.restore = { ...this.restore, thorough: (event.target as HTMLInputElement).checked };
+    },
+    agree: (event: Event) => {
+      this.restore = { ...this.restore, agreed: (event.target as HTMLInputElement).checked };
+    },
+    sendRestored: () => void this.#controller?.purification.send(),
+    goBack: () => this.#controller?.purification.discard(),
     showHeat: (event: Event) => {
       this.heat = { ...this.heat, shown: (event.target as HTMLInputElement).checked };
     },
@@ -291,6 +309,17 @@ export class VeilsightScan extends LitElement {
       void this.#controller?.logbook.clear();
     },
   };
+
+  /** Restores the flagged image on these relays, or here. */
+  #restore(relays?: string[]): void {
+    const purification = this.#controller?.purification;
+    const steps = this.restore.thorough ? THOROUGH : (this.#controller?.state.offer?.steps ?? 1);
+    void purification?.start(
+      relays
+        ? { where: 'relays', relays, steps, one_relay_holds_all: this.restore.agreed }
+        : { where: 'device', steps },
+    );
+  }
 
   override render(): TemplateResult | typeof nothing {
     const controller = this.#controller;
@@ -322,7 +351,9 @@ export class VeilsightScan extends LitElement {
   /** An answer comes first; an open question comes before everything. */
   #found(controller: Controller): TemplateResult {
     const { state, judgement } = controller;
-    return html`${answerView(state)} ${verdictView(state, judgement, this.#actions)}`;
+    return html`
+      ${answerView(state)} ${verdictView(state, judgement, this.restore, this.#actions)} ${restoredView(state, this.#actions)}
+    `;
   }
 
   #left(controller: Controller): TemplateResult {
@@ -337,7 +368,8 @@ export class VeilsightScan extends LitElement {
       phantom: state.image?.phantom ?? false,
       side: state.picture?.width ?? null,
       busy: controller.busy,
-      canScan: state.picture !== null && state.phase !== 'flagged',
+      canScan: state.picture !== null && state.phase !== 'flagged' && state.phase !== 'purified',
+      restored: state.purified !== null,
       offer: offerOf(state),
       dragging: this.dragging,
       verdict: state.verdict,

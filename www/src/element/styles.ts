@@ -3,6 +3,7 @@
 import { css } from 'lit';
 import { checkStyles } from './styles-check.ts';
 import { detailStyles } from './styles-detail.ts';
+import { restoreStyles } from './styles-restore.ts';
 import { workStyles } from './styles-work.ts';
 
 const base = css`
@@ -250,4 +251,4 @@ const base = css`
   }
 `;
 
-export const styles = [base, workStyles, detailStyles, checkStyles];
+export const styles = [base, workStyles, detailStyles, checkStyles, restoreStyles];

@@ -1,7 +1,7 @@
 /** What the worker does with the two builds: load, choose, open, and fall back to the CPU where the GPU build fails. */
 
 import { type BackendChoice, chooseBackend } from '../core/backend-choice.ts';
-import type { Client, ClientModule } from '../core/client-types.ts';
+import type { Client, ClientModule, PurifyOptions } from '../core/client-types.ts';
 import { type FaultCode, fault, toFault } from '../core/fault.ts';
 import type { Opened, ScanCalls, StartOptions } from '../core/protocol.ts';
 import type { CallContext, Handlers } from './serve.ts';
@@ -68,6 +68,16 @@ export class Engine implements Pick<Handlers, 'start' | keyof ScanCalls> {
 
   forget = async (): Promise<null> => {
     this.#client?.forget();
+    return null;
+  };
+
+  purifyPlan = async ({ relays }: { relays: number }) => this.#opened().purify_plan(relays);
+
+  purify = async (options: PurifyOptions, { emit, signal }: CallContext) =>
+    this.#opened().purify(options, emit, signal);
+
+  discardPurified = async (): Promise<null> => {
+    this.#client?.discard_purified();
     return null;
   };
 

@@ -1,10 +1,19 @@
 /** A controller whose workers live in this thread, and a model and its detector for it. */
 
-import type { Answer, DetectorCard, ModelCard, Verdict } from '../../src/core/client-types.ts';
+import type {
+  Answer,
+  DetectorCard,
+  ModelCard,
+  Purified,
+  PurifierCard,
+  PurifyOptions,
+  Verdict,
+} from '../../src/core/client-types.ts';
 import { Controller } from '../../src/core/controller.ts';
 import type { Judgement } from '../../src/core/detection.ts';
 import type { Book, ScanRecord } from '../../src/core/history.ts';
-import type { StartOptions } from '../../src/core/protocol.ts';
+import type { Method, StartOptions } from '../../src/core/protocol.ts';
+import type { PurifiedNews } from '../../src/core/purification.ts';
 import { LIMITS } from '../../src/core/remote.ts';
 import type { Surroundings } from '../../src/core/scan-state.ts';
 import { Thresholds } from '../../src/core/thresholds.ts';
@@ -24,6 +33,7 @@ export const answer: Answer = {
   sealed_bytes: 4000,
   answer_bytes: 200,
   budget_left: null,
+  purified: null,
 };
 
 export const detector: DetectorCard = {
@@ -50,6 +60,37 @@ export const verdictOf = (score: number, clean_share = 0.003): Verdict => ({
   ms: 12,
 });
 
+export const purifier: PurifierCard = {
+  sha256: 'cd'.repeat(32),
+  bytes: 2000,
+  levels: [
+    { from_score: 1.5, t: 60 },
+    { from_score: 3, t: 120 },
+  ],
+  steps: 1,
+};
+
+const picture = () => ({ width: 1, height: 1, rgba: new Uint8Array(4) });
+
+/** What comes of purifying as was asked, with a verdict of this score. */
+export const purifiedBy = (order: PurifyOptions, score = 0.5): Purified => ({
+  where: order.where,
+  t: 120,
+  steps: order.steps,
+  ms: 30,
+  before: picture(),
+  after: picture(),
+  difference: picture(),
+  verdict: verdictOf(score),
+  change: { psnr: 31, max: 0.2 },
+  relays: order.where === 'relays' ? order.relays.map((url) => ({ url, tiles: 4, share: 0.3, state: 'used' })) : [],
+  localTiles: 0,
+});
+
+/** How often a call was made of these workers. */
+export const called = (workers: FakeWorker[], method: Method): number =>
+  workers.flatMap(({ sent }) => sent).filter((m) => m.kind === 'call' && m.method === method).length;
+
 /** Storage that forgets with the test. */
 export function memory(): Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> {
   const kept = new Map<string, string>();
@@ -70,6 +111,7 @@ export class MemoryBook implements Book {
 export interface Heard {
   faults: string[];
   verdicts: Judgement[];
+  news: PurifiedNews[];
   decisions: boolean[];
 }
 
@@ -77,11 +119,11 @@ export interface Heard {
 export function setUp(
   life: (n: number) => Partial<Handlers>,
   around: Partial<Surroundings> = {},
-  mayPass: (judgement: Judgement) => boolean = () => true,
+  mayPass: (what: Judgement | PurifiedNews) => boolean = () => true,
 ) {
   const workers: FakeWorker[] = [];
   const starts: StartOptions[] = [];
-  const heard: Heard = { faults: [], verdicts: [], decisions: [] };
+  const heard: Heard = { faults: [], verdicts: [], news: [], decisions: [] };
   const book = new MemoryBook();
   const store = memory();
   const spawn = async () => {
@@ -111,6 +153,8 @@ export function setUp(
       isCode: () => false,
       book,
       thresholds: new Thresholds(() => store),
+      purify: 'ask',
+      purifyRelays: [],
       limits: { ...LIMITS, cancelMs: 20 },
       ...around,
     },
@@ -120,6 +164,10 @@ export function setUp(
       onVerdict: (judgement) => {
         heard.verdicts.push(judgement);
         return mayPass(judgement);
+      },
+      onPurified: (news) => {
+        heard.news.push(news);
+        return mayPass(news);
       },
       onDecision: (sent) => heard.decisions.push(sent),
       onAnswer: () => undefined,

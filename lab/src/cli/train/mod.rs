@@ -2,6 +2,7 @@
 
 mod encoder;
 mod mae;
+mod purifier;
 
 use std::path::Path;
 
@@ -26,6 +27,8 @@ pub enum Train {
     Encoder(Box<encoder::Encoder>),
     /// Train a masked autoencoder on the same images, for a pack's detector.
     Mae(Box<mae::Mae>),
+    /// Train a diffusion U-Net on clean images, for a pack's purifier.
+    Purifier(Box<purifier::Purifier>),
 }
 
 /// Weights of an encoder of another geometry, fitted to `config`, and what they are in words. `init` names a safetensors
@@ -81,5 +84,6 @@ pub fn main(command: Train) -> Result<()> {
     match command {
         Train::Encoder(args) => args.run(),
         Train::Mae(args) => args.run(),
+        Train::Purifier(args) => args.run(),
     }
 }

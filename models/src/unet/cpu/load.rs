@@ -3,12 +3,9 @@
 use super::{CpuUnet, block::Block, planes::Conv};
 use crate::{
     ModelError, TensorMap, UnetConfig,
-    unet::config::BlockShape,
+    unet::{EPS, config::BlockShape},
     vit::cpu::{Linear, Norm, load},
 };
-
-/// Epsilon of every LayerNorm.
-const EPS: f32 = 1e-6;
 
 impl CpuUnet {
     /// Takes the network's tensors ([`UnetConfig::shapes`]) out of `weights` one by one, so that they are hardly ever held twice.

@@ -12,8 +12,8 @@ use crate::{
 use block::Block;
 use planes::{Conv, Planes};
 
-/// Places of the network that are worked on together: bounds the memory of a large batch to some 100 MB.
-const PLACES: usize = 1 << 16;
+/// Most values at any place of the network of images that are worked on together: bounds the memory of a large batch.
+const GROUP_LEN: usize = 1 << 22;
 
 /// A U-Net, ready to run.
 pub struct CpuUnet {
@@ -47,7 +47,7 @@ impl CpuUnet {
     /// As [`Self::noise`]; also where there are not as many levels as images.
     pub fn noise_of_many(&self, xs: &[&[f32]], side: [usize; 2], t: &[u16]) -> Result<Vec<Vec<f32>>, ModelError> {
         self.config.check_batch(xs, side, t)?;
-        let group = (PLACES * self.config.fold * self.config.fold / (side[0] * side[1])).max(1);
+        let group = (GROUP_LEN / self.config.working_len(side)).max(1);
         let groups = xs.chunks(group).zip(t.chunks(group));
         Ok(groups.flat_map(|(xs, t)| self.run(xs, side, t)).collect())
     }

@@ -77,7 +77,8 @@ impl Planes {
     }
 }
 
-/// A 3 x 3 convolution, zeros around the image.
+/// A 3 x 3 convolution, zeros around the image: a linear layer of each pixel's surroundings. To gather them takes a twentieth of the
+/// product's time.
 pub(super) struct Conv {
     /// Weights `[outputs, 3, 3, inputs]`.
     pub(super) linear: Linear,

@@ -1,6 +1,8 @@
 import { html, nothing, type TemplateResult } from 'lit';
 import { bytes, count, duration, percent } from '../../core/format.ts';
 import type { State } from '../../core/scan-state.ts';
+import { restoredHow } from '../restored-words.ts';
+import { icon } from './icons.ts';
 
 const confidence = (p: number): string => {
   if (p >= 0.95) return 'The model is confident.';
@@ -30,6 +32,16 @@ export function answerView(state: State): TemplateResult | typeof nothing {
         ${confidence(top.probability)} A calibrated estimate by ${state.card?.title ?? answer.model}, version ${answer.version}, not a
         diagnosis.
       </p>
+      ${
+        answer.purified
+          ? html`
+              <p class="check purified">
+                ${icon('info')}
+                <span>Computed from the <strong>restored image</strong> (${restoredHow(answer.purified)}), not from the one you chose.</span>
+              </p>
+            `
+          : nothing
+      }
       <ul class="classes">
         ${answer.classes.map(
           (c, i) => html`

@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from 'lit';
-import type { DetectorCard, ModelCard } from '../../core/client-types.ts';
-import { bytes, cardRows, percent } from '../../core/format.ts';
+import type { DetectorCard, ModelCard, PurifierCard } from '../../core/client-types.ts';
+import { bytes, cardRows, percent, score } from '../../core/format.ts';
 
 const rows = (map: Record<string, unknown>): TemplateResult => html`
   <dl class="rows">
@@ -44,6 +44,7 @@ function overview(card: ModelCard): Record<string, unknown> {
       ? `${bytes(card.encoder.bytes)}${card.encoder.storage ? `, ${card.encoder.storage}` : ''}`
       : undefined,
     detector: card.detector ? bytes(card.detector.bytes) : 'none',
+    purifier: card.purifier ? bytes(card.purifier.bytes) : undefined,
     encryption: card.he_parameters,
     licence: card.licence,
   };
@@ -54,6 +55,12 @@ const detectorOf = (detector: DetectorCard): Record<string, unknown> => ({
   'clean images flagged': percent(detector.false_positive_rate),
   'measured on': detector.attack,
   ...detector.training,
+});
+
+const purifierOf = ({ levels, steps, training }: PurifierCard): Record<string, unknown> => ({
+  'noise levels, from which score on': levels.map(({ from_score: from, t }) => `${t} from ${score(from)}`),
+  steps,
+  ...training,
 });
 
 /** The model card: what the model is, what it was trained on, how well it does, and where it must not be trusted. */
@@ -69,6 +76,7 @@ export function cardView(card: ModelCard | null): TemplateResult {
       }
       ${card.metrics ? section('How well it does', rows(card.metrics)) : nothing}
       ${card.detector ? section('How it checks for tampering', rows(detectorOf(card.detector))) : nothing}
+      ${card.purifier ? section('How it restores images', rows(purifierOf(card.purifier))) : nothing}
       ${card.training ? section('What it was trained on', folded(card.training)) : nothing}
       ${card.provenance ? section('Where it comes from', rows(asMap(card.provenance))) : nothing}
     </div>

@@ -80,6 +80,8 @@ export function imageView(
     side: number | null;
     busy: boolean;
     canScan: boolean;
+    /** Whether the encoder saw a restored image in the end. */
+    restored: boolean;
     /** What the button of a scan says. */
     offer: string;
     dragging: boolean;
@@ -89,7 +91,7 @@ export function imageView(
   actions: ImageActions,
 ): TemplateResult {
   const caption = view.side
-    ? `What the encoder sees: ${view.side} × ${view.side} pixels`
+    ? `${view.restored ? 'The image as you chose it' : 'What the encoder sees'}: ${view.side} × ${view.side} pixels`
     : 'Your image, on this device only';
   return html`
     <figure

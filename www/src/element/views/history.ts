@@ -2,6 +2,7 @@ import { html, nothing, type TemplateResult } from 'lit';
 import { count, moment, score } from '../../core/format.ts';
 import { type Decision, MAX_RECORDS, type ScanRecord } from '../../core/history.ts';
 import type { Logbook } from '../../core/logbook.ts';
+import { restoredHow } from '../restored-words.ts';
 
 export interface HistoryActions {
   exportHistory: () => void;
@@ -13,6 +14,7 @@ export interface HistoryActions {
 const DECISIONS: Record<Decision, string> = {
   send: 'Sent',
   'send-anyway': 'Sent anyway',
+  'send-purified': 'Restored image sent',
   'do-not-send': 'Not sent',
   stopped: 'Not sent: the surrounding page stopped it',
   undecided: 'Not sent, undecided',
@@ -28,8 +30,8 @@ const cell = (name: string, content: unknown): TemplateResult =>
   html`<td role="cell" data-name=${name}>${content}</td>`;
 
 function recordView(record: ScanRecord): TemplateResult {
-  const { verdict, decision, answer } = record;
-  const sent = decision === 'send' || decision === 'send-anyway';
+  const { verdict, decision, answer, purified } = record;
+  const sent = decision.startsWith('send');
   const numbers =
     record.score === null || record.threshold === null
       ? nothing
@@ -39,7 +41,13 @@ function recordView(record: ScanRecord): TemplateResult {
       ${cell('When', moment(record.time))}
       ${cell('Image', html`<span class="break">${record.image}</span><span class="purpose">${record.model}, version ${record.version}</span>`)}
       ${cell('Check', html`<span class="tag ${verdict}">${CHECKS[verdict]}</span>${numbers}`)}
-      ${cell('Decision', sent && !answer ? 'To be sent; no answer' : DECISIONS[decision])} ${cell('Answer', answer?.label ?? '–')}
+      ${cell(
+        'Decision',
+        html`${sent && !answer ? 'To be sent; no answer' : DECISIONS[decision]}${
+          purified ? html`<span class="purpose">${restoredHow(purified)}</span>` : nothing
+        }`,
+      )}
+      ${cell('Answer', answer?.label ?? '–')}
     </tr>
   `;
 }

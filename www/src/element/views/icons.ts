@@ -9,6 +9,7 @@ const PATHS = {
   key: svg`<circle cx="8.5" cy="15.5" r="4"/><path d="m11.5 12.5 8-8M16 8l2.8 2.8"/>`,
   check: svg`<path d="m5.5 12.5 4.2 4.2L18.5 7.8"/>`,
   alert: svg`<path d="M12 8.2v4.6m0 3.2v.01M10.3 4.5 3.2 17a2 2 0 0 0 1.7 3h14.2a2 2 0 0 0 1.7-3L13.7 4.5a2 2 0 0 0-3.4 0Z"/>`,
+  stop: svg`<rect x="7" y="7" width="10" height="10" rx="1.5"/>`,
   info: svg`<circle cx="12" cy="12" r="8.5"/><path d="M12 11v5m0-8v.01"/>`,
   list: svg`<path d="M9 6.5h11M9 12h11M9 17.5h11M4.5 6.5h.01M4.5 12h.01M4.5 17.5h.01"/>`,
   eye: svg`<path d="M2.8 12S6.2 5.8 12 5.8 21.2 12 21.2 12 17.8 18.2 12 18.2 2.8 12 2.8 12Z"/><circle cx="12" cy="12" r="2.8"/>`,

@@ -20,7 +20,7 @@ function entryView({ entry, times, last }: Repeated): TemplateResult {
       ${cell(
         'Request',
         html`
-          <code class="path"><b>${entry.method}</b> ${entry.path}</code>
+          <code class="path"><b>${entry.method}</b> ${entry.elsewhere}${entry.path}</code>
           <span class="purpose">${entry.purpose}${times > 1 ? ` (${count(times)} times, last at ${clock(last)})` : nothing}</span>
           ${hex ? html`<code class="hex" aria-label="First bytes that left, in hexadecimal">${spaced(hex.slice(0, 48))} …</code>` : nothing}
         `,
@@ -65,6 +65,9 @@ function crossCheckView(unexplained: Sighting[]): TemplateResult {
 const OF_A_SCAN =
   'Ciphertext is the sealed token that only this device can open; everything else is a public key or a public download.';
 
+const OF_TILES =
+  'Noised tiles are pieces of an image that was restored on relays: they lie under noise, which hides less than encryption does.';
+
 /** The egress ledger: every request, its totals, and the browser's own account beside it. */
 export function ledgerView(ledger: Ledger, settled: boolean, lead: string = OF_A_SCAN): TemplateResult {
   const totals = ledger.totals();
@@ -72,10 +75,11 @@ export function ledgerView(ledger: Ledger, settled: boolean, lead: string = OF_A
     ['Requests', count(totals.requests)],
     ['Left this device', bytes(totals.bytesOut)],
     ['of that ciphertext', bytes(totals.ciphertextOut)],
+    ...(totals.tilesOut > 0 ? [['of that noised tiles', bytes(totals.tilesOut)] as [string, string]] : []),
     ['Came in', bytes(totals.bytesIn)],
   ];
   return html`
-    <p class="muted">Every request of this element, as it happened. ${lead}</p>
+    <p class="muted">Every request of this element, as it happened. ${lead} ${totals.tilesOut > 0 ? OF_TILES : nothing}</p>
     <dl class="facts">
       ${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}
     </dl>

@@ -34,7 +34,7 @@ export function proofsView(controller: Controller, asked: boolean, actions: Proo
   const told = state.card ? `${state.card.title}, version ${state.card.version}` : 'Data, metrics, limits, licence';
   const sections: Section[] = [
     ['ledger', 'list', 'Egress ledger', sent, ledgerView(ledger, !controller.busy)],
-    ['relay', 'eye', 'What did the relay see?', seen, relayView(ledger.lastCiphertext())],
+    ['relay', 'eye', 'What did the relay see?', seen, relayView(ledger.lastCiphertext(), state)],
     ['detector', 'shield', 'Check for tampering', detectorSummary(controller), detectorView(state, actions)],
     ['history', 'clock', 'History', historySummary(controller), historyView(logbook, asked, actions)],
     ['card', 'card', 'Model card', told, cardView(state.card)],

@@ -2,6 +2,8 @@ import { html, nothing, type TemplateResult } from 'lit';
 import { bytes } from '../../core/format.ts';
 import { answerFields, type Field, fromHex, hexLines, requestFields } from '../../core/hexdump.ts';
 import type { Entry } from '../../core/ledger.ts';
+import type { State } from '../../core/scan-state.ts';
+import { hostOf, relayDid } from '../restored-words.ts';
 
 const fieldAt = (fields: Field[], at: number): number => fields.findIndex((f) => at >= f.start && at < f.end);
 
@@ -40,14 +42,14 @@ const LEARNS = [
   ['How often', 'the number of questions'],
 ] as const;
 
-const NOT = [
-  'the image, or any pixel of it',
+const notLearned = (exposed: boolean): string[] => [
+  exposed ? 'the image without the noise' : 'the image, or any pixel of it',
   'the CLS token',
   'the answer, or whether it was good news',
   'the key',
-] as const;
+];
 
-const listing = html`
+const listing = (exposed: boolean): TemplateResult => html`
   <div class="two">
     <section>
       <h4>What the relay learns</h4>
@@ -58,7 +60,7 @@ const listing = html`
     <section>
       <h4>What it does not learn</h4>
       <ul class="nots">
-        ${NOT.map((text) => html`<li>${text}</li>`)}
+        ${notLearned(exposed).map((text) => html`<li>${text}</li>`)}
       </ul>
       <p class="muted small">
         Without the key the sealed bytes cannot be told from random ones, as far as anyone knows how to (lattice encryption, about 132-bit
@@ -68,13 +70,33 @@ const listing = html`
   </div>
 `;
 
+/** What the relays saw that the image was restored on. */
+const tilesView = ({ exposed, purified }: State): TemplateResult | typeof nothing =>
+  exposed
+    ? html`
+        <section>
+          <h4>This image was also restored on relays</h4>
+          <p class="muted">
+            They received pieces of it with noise added, turned, shuffled and without their places. That is not encryption: shapes can show
+            through the noise, and relays that pool their pieces see more of the image.
+          </p>
+          <ul class="relays">
+            ${(purified?.relays ?? []).map(
+              (relay) =>
+                html`<li><span><strong class="break">${hostOf(relay.url)}</strong> ${relayDid(relay)}.</span></li>`,
+            )}
+          </ul>
+        </section>
+      `
+    : nothing;
+
 /** The relay's side of it: what arrived, what it sent back, what it can and cannot tell from them. */
-export function relayView(entry: Entry | undefined): TemplateResult {
+export function relayView(entry: Entry | undefined, state: State): TemplateResult {
   return html`
     ${
       entry
         ? html`
-            <p class="muted">This is all of your image that the relay received, as it received it.</p>
+            <p class="muted">This is ${state.exposed ? 'what' : 'all'} of your image that the relay received for its answer, as it received it.</p>
             <div class="two">
               ${dumpView('What arrived: the sealed token', entry.preview_out, entry.bytes_out, requestFields(entry.preview_out.length / 2))}
               ${dumpView('What it sent back: the answer', entry.preview_in, entry.bytes_in, answerFields(entry.preview_in.length / 2))}
@@ -82,6 +104,6 @@ export function relayView(entry: Entry | undefined): TemplateResult {
           `
         : html`<p class="muted">Nothing of an image yet. After the first answer, the bytes that the relay received stand here.</p>`
     }
-    ${listing}
+    ${tilesView(state)} ${listing(state.exposed)}
   `;
 }

@@ -39,15 +39,21 @@ export function announcement(state: State, judgement: Judgement | null): string 
     case 'scanning':
       return 'Checking, encoding, sealing and asking the relay.';
     case 'flagged':
-      return 'This image looks tampered with. Nothing of it has been sent: decide whether to send it.';
+      return `This image looks tampered with. ${state.exposed ? 'Only noised tiles of it have' : 'Nothing of it has'} been sent: decide what to do.`;
+    case 'purifying':
+      return 'Restoring the image.';
+    case 'purified':
+      return 'The image was restored. Compare it with the original, then send it or go back.';
     case 'withheld':
       return 'The image was not sent.';
     case 'answered':
-      return top ? `${found(judgement)}Answer: ${top.label}, ${percent(top.probability)}.` : '';
+      return top ? `${found(judgement)}${basis(state)}: ${top.label}, ${percent(top.probability)}.` : '';
     default:
       return '';
   }
 }
+
+const basis = ({ answer }: State): string => (answer?.purified ? 'Answer from the restored image' : 'Answer');
 
 const found = (judgement: Judgement | null): string => (judgement ? `${verdictTitle(judgement)}. ` : '');
 

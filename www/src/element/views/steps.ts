@@ -55,10 +55,15 @@ function groupView(title: string, labels: StepLabel[], state: State, busy: boole
 /** Steps that only a model with a detector has; shown until it is known that this one has none. */
 const OF_THE_DETECTOR = new Set(['detector', 'detect']);
 
+/** Steps that most images do without; shown once they have begun. */
+const OF_THE_PURIFIER = new Set(['purifier', 'purify']);
+
 /** The steps in two groups: what is done once, and what each image takes. */
 export function stepsView(state: State, busy: boolean): TemplateResult {
   const unchecked = state.card !== null && !state.card.detector;
-  const shown = (labels: StepLabel[]) => labels.filter(({ key }) => !unchecked || !OF_THE_DETECTOR.has(key));
+  const isShown = ({ key }: StepLabel) =>
+    OF_THE_PURIFIER.has(key) ? state.steps.has(key) : !unchecked || !OF_THE_DETECTOR.has(key);
+  const shown = (labels: StepLabel[]) => labels.filter(isShown);
   return html`
     <div class="step-groups">
       ${groupView('Once, before the first image', shown(PREPARATION), state, busy)} ${groupView('This image', shown(SCAN), state, busy)}

@@ -2,10 +2,12 @@ import { html, nothing, svg, type TemplateResult } from 'lit';
 import type { DetectorCard } from '../../core/client-types.ts';
 import type { Judgement } from '../../core/detection.ts';
 import { percent, score } from '../../core/format.ts';
+import type { PurifyOffer } from '../../core/purification.ts';
 import type { State } from '../../core/scan-state.ts';
 import { icon } from './icons.ts';
+import { offerView, type RestoreActions, type RestoreWish, restoringView } from './restore.ts';
 
-export interface VerdictActions {
+export interface VerdictActions extends RestoreActions {
   send: () => void;
   withhold: () => void;
 }
@@ -25,6 +27,7 @@ export const verdictTitle = ({ flagged }: Pick<Judgement, 'flagged'>): string =>
 export function verdictView(
   state: State,
   judgement: Judgement | null,
+  wish: RestoreWish,
   actions: VerdictActions,
 ): TemplateResult | typeof nothing {
   if (!state.card || !state.image) return nothing;
@@ -38,7 +41,8 @@ export function verdictView(
         <h3 id="tamper-title">${verdictTitle(judgement)}</h3>
         <p>${rarity(judgement.cleanShare)}</p>
         ${scaleView(judgement, state.card.detector)}
-        ${state.phase === 'flagged' ? questionView(flagged, actions) : nothing}
+        ${state.phase === 'flagged' ? questionView(state, flagged, wish, actions) : nothing}
+        ${state.phase === 'purifying' ? restoringView(state, actions) : nothing}
         ${state.phase === 'withheld' ? withheldView(state) : nothing}
       </div>
     </section>
@@ -51,25 +55,43 @@ const uncheckedView = (): TemplateResult => html`
   </p>
 `;
 
-const questionView = (flagged: boolean, actions: VerdictActions): TemplateResult => html`
+const questionView = (
+  { offer, exposed }: State,
+  flagged: boolean,
+  wish: RestoreWish,
+  actions: VerdictActions,
+): TemplateResult => html`
   <p class="question" id="question">
     ${flagged ? 'An altered image can be answered wrongly, and with confidence.' : 'At the new threshold it is no longer flagged.'}
-    <strong>Nothing of it has been sent.</strong>
+    <strong>${exposed ? 'Nothing of it has been sent but noised tiles.' : 'Nothing of it has been sent.'}</strong>
   </p>
+  ${offer ? waysView(offer, wish, actions) : choiceView(actions)}
+`;
+
+const choiceView = (actions: VerdictActions): TemplateResult => html`
   <div class="row" role="group" aria-describedby="question">
     <button class="primary" id="withhold" @click=${actions.withhold}>Do not send</button>
     <button id="send-anyway" @click=${actions.send}>Send anyway</button>
   </div>
 `;
 
-const withheldView = ({ decision }: State): TemplateResult => html`
+/** Every way on, where the image can be restored: the first is the one to try. */
+const waysView = (offer: PurifyOffer, wish: RestoreWish, actions: VerdictActions): TemplateResult => html`
+  <div class="ways" role="group" aria-describedby="question">
+    ${offerView(offer, wish, actions)}
+    <div class="row">
+      <button id="send-anyway" @click=${actions.send}>Send as it is</button>
+      <button id="withhold" @click=${actions.withhold}>Do not send</button>
+    </div>
+  </div>
+`;
+
+const withheldView = ({ decision, exposed }: State): TemplateResult => html`
   <p class="question">
     <strong>Not sent.</strong>
-    ${
-      decision === 'stopped'
-        ? 'The surrounding page has decided so. Nothing of this image has left this device.'
-        : 'Nothing of this image has left this device. The decision is in the history below.'
-    }
+    ${decision === 'stopped' ? 'The surrounding page has decided so.' : nothing}
+    ${exposed ? 'Noised tiles of this image went to relays, and nothing else of it.' : 'Nothing of this image has left this device.'}
+    ${decision === 'stopped' ? nothing : 'The decision is in the history below.'}
   </p>
 `;
 
