@@ -1,7 +1,7 @@
 //! Principal components of many rows, by subspace iteration (Halko, Martinsson and Tropp 2011): only the leading ones are needed.
 
 use nalgebra::{DMatrix, SymmetricEigen};
-use ndarray::{Array1, Array2, ArrayView1, Axis, s};
+use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -85,10 +85,10 @@ fn orthonormalise(axes: &mut Array2<f32>) {
     for _ in 0..2 {
         for index in 0..axes.nrows() {
             let (before, mut rest) = axes.view_mut().split_at(Axis(0), index);
-            let mut axis = rest.slice_mut(s![0, ..]);
+            let mut axis = rest.row_mut(0);
             let shares = before.dot(&axis);
             axis -= &before.t().dot(&shares);
-            let length = axis.dot(&axis).sqrt().max(f32::MIN_POSITIVE);
+            let length = axis.iter().map(|v| v * v).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
             axis /= length;
         }
     }
@@ -125,7 +125,7 @@ mod tests {
             let along = |k: usize| f64::from((model.variances[k] - model.rest) * model.axes[[k, i]] * model.axes[[k, j]]);
             along(0) + along(1) + if i == j { f64::from(model.rest + noise) } else { 0.0 }
         });
-        let row = rows().slice(s![..1, ..]).to_owned();
+        let row = rows().slice(ndarray::s![..1, ..]).to_owned();
         let centred = nalgebra::DVector::from_iterator(12, (&row.row(0) - &model.mean).iter().map(|v| f64::from(*v)));
         let square = centred.dot(&(covariance.clone().try_inverse().unwrap() * &centred));
         let wanted = -0.5 * (square + covariance.determinant().ln());

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     attack::{fidelity::compare, record::Estimate},
     evasion::{cases::Case, judge::normalised},
+    metrics::top,
     pipeline::Pipeline,
 };
 
@@ -162,7 +163,7 @@ impl<'a> Attackers<'a> {
                 share: grid.share(truth.iter().flatten().map(|(place, _)| *place)),
                 placed: placed(grid, case, &truth, &guess),
                 found,
-                bag: top_class(&bag.logits(prior, &traffic)) == case.class,
+                bag: top(&bag.logits(prior, &traffic)) == case.class,
             })
         };
         bags.iter().enumerate().map(together).collect()
