@@ -42,6 +42,13 @@ impl Backend {
         Ok(Self::Cpu(models::CpuVit::load(config, weights)?))
     }
 
+    /// The WebGPU device, for what else runs on it.
+    #[cfg(feature = "webgpu")]
+    pub fn device(&self) -> &burn::tensor::Device {
+        let Self::WebGpu(WebGpuVit { device, .. }) = self;
+        device
+    }
+
     /// Short name of the backend.
     pub fn name(&self) -> &'static str {
         match self {

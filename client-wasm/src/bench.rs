@@ -1,7 +1,8 @@
 //! What `lab bench` measures in the browser. Not part of the builds that are served: it hands out CLS tokens.
 
 use he::{GLWE_2048_TU17, SecretKey};
-use models::{CpuVit, Detector, DetectorCard, TensorMap, VitConfig};
+use models::purifier::PurifierCard;
+use models::{CpuVit, Detector, DetectorCard, Purifier, TensorMap, VitConfig};
 use wasm_bindgen::prelude::*;
 
 use crate::error::ClientError;
@@ -88,5 +89,31 @@ impl DetectBench {
             self.0.pass(&mut examination, index).map_err(ClientError::from)?;
         }
         Ok(self.0.copy(input))
+    }
+}
+
+/// A purifier on the CPU engine, outside any session.
+#[wasm_bindgen]
+pub struct PurifyBench(Purifier);
+
+#[wasm_bindgen]
+impl PurifyBench {
+    /// Loads a purifier from its part of the card (JSON) and its safetensors file.
+    ///
+    /// # Errors
+    /// A card or a file that do not fit.
+    #[wasm_bindgen(constructor)]
+    pub fn new(card: &str, weights: &[u8]) -> Result<PurifyBench, JsValue> {
+        let card: PurifierCard = serde_json::from_str(card).map_err(ClientError::internal)?;
+        let weights = TensorMap::from_safetensors(weights).map_err(ClientError::from)?;
+        Ok(Self(Purifier::load(&card, weights).map_err(ClientError::from)?))
+    }
+
+    /// Purifies pixels `[C, H, H]` of 0 to 1 with standard normal `noise` at level `t` in `steps` steps.
+    ///
+    /// # Errors
+    /// An input of another length, a level or steps out of range.
+    pub fn purify(&self, pixels: &[f32], noise: &[f32], t: u16, steps: u8) -> Result<Vec<f32>, JsValue> {
+        Ok(self.0.purify(pixels, noise, t, steps).map_err(ClientError::from)?)
     }
 }

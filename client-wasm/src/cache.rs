@@ -1,4 +1,4 @@
-//! Encoder and detector in the browser's Cache storage, so that a second visit downloads nothing.
+//! Encoder, detector and purifier in the browser's Cache storage, so that a second visit downloads nothing.
 
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use wasm_bindgen::JsCast;

@@ -1,5 +1,7 @@
 //! A session with one relay and one model.
 
+mod purification;
+
 use he::{EncryptedLogits, GLWE_2048_TU17, SecretKey};
 use js_sys::{Function, Uint8Array};
 use models::{ModelCard, decode};
@@ -15,8 +17,10 @@ use crate::encoder::Encoder;
 use crate::error::ClientError;
 use crate::events::{Clock, Events, Step};
 use crate::http::Http;
-use crate::relay::{self, Inference, NamedCard};
+use crate::purifier::Purifier;
+use crate::relay::{self, Inference, Model, NamedCard};
 use crate::{pause, to_js};
+use purification::Treatment;
 
 /// Side of a phantom in pixels.
 const PHANTOM_SIZE: usize = 256;
@@ -56,15 +60,33 @@ struct Scan<'a> {
     sealed_bytes: usize,
     answer_bytes: usize,
     budget_left: Option<u32>,
+    purified: Option<Treatment>,
 }
 
-/// A token that waits for the decision whether it is sent. It is overwritten when it is dropped.
+/// A token that waits for the decision whether it is sent, and the image that it was made of. They are overwritten when they are dropped.
 struct Held {
     token: Zeroizing<Vec<i16>>,
+    /// The encoder's input `[C, H, H]`, for the purifier.
+    input: Zeroizing<Vec<f32>>,
+    /// The detector's score, where the model has one.
+    score: Option<f32>,
     timings: Timings,
+    purified: Option<Restored>,
 }
 
-/// Encoder, detector, keys and session: one for each worker.
+/// A purified image's token: it is sent instead of the original's.
+struct Restored {
+    token: Zeroizing<Vec<i16>>,
+    treatment: Treatment,
+}
+
+/// What one look at an image has found.
+struct Look {
+    token: Zeroizing<Vec<i16>>,
+    verdict: Option<Verdict>,
+}
+
+/// Encoder, detector, purifier, keys and session: one for each worker.
 #[wasm_bindgen]
 pub struct Client {
     http: Http,
@@ -72,6 +94,10 @@ pub struct Client {
     card_sha256: String,
     backend: Backend,
     guard: Option<Guard>,
+    /// Where the relay keeps the model's files.
+    model: Model,
+    /// Loaded when it is first needed.
+    purifier: Option<Purifier>,
     held: Option<Held>,
     secret_key: SecretKey,
     session_key: SessionKey,
@@ -119,7 +145,7 @@ impl Client {
         Ok(preview.into())
     }
 
-    /// Encodes a picture, keeps its CLS token, and answers the detector's verdict; null where the model has no detector.
+    /// Encodes a picture, keeps its CLS token (and its pixels, for the purifier), and answers the detector's verdict; null where the model has no detector.
     ///
     /// Nothing of the picture leaves the device. A token that was kept before is overwritten.
     ///
@@ -142,7 +168,7 @@ impl Client {
         Ok(self.ask(held, &events, &signal).await?)
     }
 
-    /// Overwrites the kept CLS token, if there is one.
+    /// Overwrites the kept CLS token and pixels, if there are any.
     pub fn forget(&mut self) {
         self.held = None;
     }
@@ -177,7 +203,20 @@ async fn open(options: JsValue, events: Events, signal: &AbortSignal) -> Result<
     clock.stop();
 
     let encoder = card.encoder_tag();
-    Ok(Client { http, card, card_sha256, backend, guard, held: None, secret_key, session_key, session, encoder })
+    Ok(Client {
+        http,
+        card,
+        card_sha256,
+        backend,
+        guard,
+        model,
+        purifier: None,
+        held: None,
+        secret_key,
+        session_key,
+        session,
+        encoder,
+    })
 }
 
 impl Client {
@@ -186,29 +225,47 @@ impl Client {
 
         let clock = Clock::start(events, Step::Decode);
         let input = self.card.preprocess.letterbox(&decode(bytes)?).to_tensor(&self.card.preprocess);
+        let input = Zeroizing::new(input);
         timings.decode = clock.stop();
         pause::turn(signal).await?;
 
+        let Look { token, verdict } = self.look_at(&input, &mut timings, events, signal).await?;
+        let score = verdict.as_ref().map(Verdict::score);
+        self.held = Some(Held { token, input, score, timings, purified: None });
+        Ok(verdict)
+    }
+
+    /// Examines and encodes a normalised image `[C, H, H]`.
+    async fn look_at(
+        &self,
+        input: &[f32],
+        timings: &mut Timings,
+        events: &Events,
+        signal: &AbortSignal,
+    ) -> Result<Look, ClientError> {
         let glance = match &self.guard {
-            Some(guard) => Some(guard.look(&input, &self.backend, events, signal).await?),
+            Some(guard) => Some(guard.look(input, &self.backend, events, signal).await?),
             None => None,
         };
         timings.detect = glance.as_ref().map_or(0.0, |glance| glance.ms);
 
         let clock = Clock::start(events, Step::Encode);
-        let cls = self.backend.encode(&input, signal, |share| events.progress(Step::Encode, share, 1.0)).await?;
+        let cls = self.backend.encode(input, signal, |share| events.progress(Step::Encode, share, 1.0)).await?;
         timings.encode = clock.stop();
 
         let verdict = match (&self.guard, glance) {
             (Some(guard), Some(glance)) => Some(guard.judge(&glance, &cls)?),
             _ => None,
         };
-        self.held = Some(Held { token: Zeroizing::new(self.card.cls.quantiser.quantise(&cls)), timings });
-        Ok(verdict)
+        Ok(Look { token: Zeroizing::new(self.card.cls.quantiser.quantise(&cls)), verdict })
     }
 
     async fn ask(&mut self, held: Held, events: &Events, signal: &AbortSignal) -> Result<JsValue, ClientError> {
-        let Held { token, mut timings } = held;
+        let Held { token, mut timings, purified, .. } = held;
+        let (token, treatment) = match purified {
+            Some(Restored { token, treatment }) => (token, Some(treatment)),
+            None => (token, None),
+        };
         let clock = Clock::start(events, Step::Seal);
         let token = self.secret_key.make_sealed_token(&token)?.to_bytes();
         timings.seal = clock.stop();
@@ -224,7 +281,8 @@ impl Client {
         timings.open = clock.stop();
 
         let answer_bytes = answer.logits().len();
-        to_js(&self.describe(&logits, timings, sealed_bytes, answer_bytes, budget_left))
+        let scan = self.describe(&logits, timings, sealed_bytes, answer_bytes, budget_left);
+        to_js(&Scan { purified: treatment, ..scan })
     }
 
     /// Sends the token; a relay that has forgotten the session gets the same public key once more.
@@ -275,6 +333,7 @@ impl Client {
             sealed_bytes,
             answer_bytes,
             budget_left,
+            purified: None,
         }
     }
 }

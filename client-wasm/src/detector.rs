@@ -23,6 +23,13 @@ pub struct Verdict {
     ms: f64,
 }
 
+impl Verdict {
+    /// How strange the image is.
+    pub fn score(&self) -> f32 {
+        self.score
+    }
+}
+
 /// A model's detector. It runs on the CPU in both builds: it is small.
 pub struct Guard(Detector);
 

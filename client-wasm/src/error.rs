@@ -30,6 +30,11 @@ impl ClientError {
         Self::new("cancelled", "The scan was cancelled.", "Start it again when you like.")
     }
 
+    /// One relay alone would hold the image, and the person was not asked.
+    pub fn one_relay(what: impl std::fmt::Display) -> Self {
+        Self::new("one-relay", capitalised(&what.to_string()), "Name a second relay, purify on this device, or agree to it.")
+    }
+
     /// Something that should not happen; `what` must hold no secret.
     pub fn internal(what: impl std::fmt::Display) -> Self {
         Self::new(
@@ -85,10 +90,19 @@ impl From<models::ModelError> for ClientError {
 }
 
 /// A library's error as a sentence of its own.
-fn capitalised(text: &str) -> String {
+pub fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", letters.as_str().trim_end_matches('.'))
+}
+
+impl From<purify::PurifyError> for ClientError {
+    fn from(error: purify::PurifyError) -> Self {
+        match error {
+            purify::PurifyError::OneRelay => Self::one_relay(error),
+            other => Self::internal(other),
+        }
+    }
 }
 
 impl From<he::HeError> for ClientError {

@@ -26,6 +26,10 @@ pub enum Step {
     Detect,
     /// Encoding it into the CLS token.
     Encode,
+    /// Fetching, checking and loading the purifier, once it is needed.
+    Purifier,
+    /// Purifying a flagged image, here or on relays.
+    Purify,
     /// Sealing the CLS token.
     Seal,
     /// Waiting for the relay's answer.

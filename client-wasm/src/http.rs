@@ -1,6 +1,7 @@
 //! Requests to the relay: bounded, cancellable, with progress, and each one in the ledger.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
@@ -54,16 +55,22 @@ impl Answer {
 }
 
 /// Speaks to one relay.
+#[derive(Clone)]
 pub struct Http {
     base: String,
     events: RefCell<Events>,
-    count: Cell<u32>,
+    count: Rc<Cell<u32>>,
 }
 
 impl Http {
     /// Requests below this address go to `events`.
     pub fn new(base: &str, events: Events) -> Self {
-        Self { base: base.trim_end_matches('/').to_owned(), events: RefCell::new(events), count: Cell::new(0) }
+        Self { base: base.trim_end_matches('/').to_owned(), events: RefCell::new(events), count: Rc::default() }
+    }
+
+    /// The same for another relay: its requests are counted and told of with those of this one.
+    pub fn to(&self, base: &str) -> Self {
+        Self { base: base.trim_end_matches('/').to_owned(), ..self.clone() }
     }
 
     /// The full address of a path.
@@ -76,11 +83,11 @@ impl Http {
         self.events.replace(events);
     }
 
-    /// Asks, reads the answer to its end and writes the ledger; `progress` hears the bytes so far.
+    /// Asks, reads the answer to its end and writes the ledger; `progress` sees the body so far.
     ///
     /// # Errors
     /// `no-relay` where no whole answer came, `cancelled`, or an answer over the limit.
-    pub async fn ask(&self, ask: Ask<'_>, signal: &AbortSignal, progress: impl Fn(usize)) -> Result<Answer, ClientError> {
+    pub async fn ask(&self, ask: Ask<'_>, signal: &AbortSignal, progress: impl Fn(&[u8])) -> Result<Answer, ClientError> {
         let (mut entry, result) = self.exchange_timed(&ask, signal, &progress).await?;
         entry.preview_out = preview(ask.body.map_or(&[][..], |(bytes, _)| bytes));
         entry.preview_in = result.as_ref().map(|answer| preview(&answer.body)).unwrap_or_default();
@@ -103,7 +110,7 @@ impl Http {
         &self,
         ask: &Ask<'_>,
         signal: &AbortSignal,
-        progress: &impl Fn(usize),
+        progress: &impl Fn(&[u8]),
     ) -> Result<(Entry, Result<Answer, ClientError>), ClientError> {
         pause::check(signal)?;
         let started = now();
@@ -145,7 +152,7 @@ impl Http {
         }
     }
 
-    async fn exchange(&self, ask: &Ask<'_>, signal: &AbortSignal, progress: &impl Fn(usize)) -> Result<Answer, ClientError> {
+    async fn exchange(&self, ask: &Ask<'_>, signal: &AbortSignal, progress: &impl Fn(&[u8])) -> Result<Answer, ClientError> {
         let request = self.request(ask, signal).map_err(|_| ClientError::no_relay("its address is not valid"))?;
         let scope: WorkerGlobalScope =
             js_sys::global().dyn_into().map_err(|_| ClientError::internal("the client runs in a worker only"))?;
@@ -182,7 +189,7 @@ async fn read(
     response: &Response,
     limit: usize,
     signal: &AbortSignal,
-    progress: &impl Fn(usize),
+    progress: &impl Fn(&[u8]),
 ) -> Result<Vec<u8>, ClientError> {
     let Some(stream) = response.body() else { return Ok(Vec::new()) };
     let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
@@ -201,7 +208,7 @@ async fn read(
         let start = body.len();
         body.resize(start + bytes.length() as usize, 0);
         bytes.copy_to(&mut body[start..]);
-        progress(body.len());
+        progress(&body);
     }
 }
 

@@ -2,7 +2,8 @@
 
 use models::card::MAX_ENCODER_BYTES;
 use models::detector::MAX_DETECTOR_BYTES;
-use models::pack::{sha256_hex, verify_detector};
+use models::pack::{sha256_hex, verify_detector, verify_purifier};
+use models::purifier::{MAX_PURIFIER_BYTES, PurifierCard};
 use models::{DetectorCard, ModelCard, ModelError, PublicPack};
 use serde::Deserialize;
 use web_sys::AbortSignal;
@@ -30,6 +31,8 @@ pub struct Model {
     encoder: PublicFile,
     /// Absent where the model has none.
     detector: Option<PublicFile>,
+    /// Absent where the model has none.
+    purifier: Option<PublicFile>,
     parameters: String,
 }
 
@@ -148,7 +151,7 @@ pub async fn fetch_pack(
     let ask =
         || Ask { limit: MAX_ENCODER_BYTES as usize, ..get(&model.encoder.url, "fetch the encoder", "encoder weights (public)") };
     let total = card.encoder.bytes as f64;
-    let progress = |bytes| events.progress(Step::Encoder, bytes as f64, total);
+    let progress = |body: &[u8]| events.progress(Step::Encoder, body.len() as f64, total);
     let check = |bytes| PublicPack::from_card(card.clone(), bytes);
     fetch_file(http, ask, signal, progress, check, PublicPack::encoder_bytes).await
 }
@@ -170,8 +173,30 @@ pub async fn fetch_detector(
         file.ok_or_else(|| ClientError::wrong_version("the model's card names a detector that the relay does not offer"))?;
     let ask = || Ask { limit: MAX_DETECTOR_BYTES as usize, ..get(&file.url, "fetch the detector", "detector weights (public)") };
     let total = detector.bytes as f64;
-    let progress = |bytes| events.progress(Step::Detector, bytes as f64, total);
+    let progress = |body: &[u8]| events.progress(Step::Detector, body.len() as f64, total);
     let check = |bytes: Vec<u8>| verify_detector(card, &bytes).map(|()| bytes);
+    fetch_file(http, ask, signal, progress, check, Vec::as_slice).await
+}
+
+/// Fetches the file of the purifier that a card names, as [`fetch_pack`] fetches the encoder's.
+///
+/// # Errors
+/// As [`fetch_pack`]; `wrong-version` where the relay does not list the file.
+pub async fn fetch_purifier(
+    http: &Http,
+    events: &Events,
+    model: &Model,
+    card: &ModelCard,
+    purifier: &PurifierCard,
+    signal: &AbortSignal,
+) -> Result<Vec<u8>, ClientError> {
+    let file = model.purifier.as_ref();
+    let file =
+        file.ok_or_else(|| ClientError::wrong_version("the model's card names a purifier that the relay does not offer"))?;
+    let ask = || Ask { limit: MAX_PURIFIER_BYTES as usize, ..get(&file.url, "fetch the purifier", "purifier weights (public)") };
+    let total = purifier.bytes as f64;
+    let progress = |body: &[u8]| events.progress(Step::Purifier, body.len() as f64, total);
+    let check = |bytes: Vec<u8>| verify_purifier(card, &bytes).map(|()| bytes);
     fetch_file(http, ask, signal, progress, check, Vec::as_slice).await
 }
 
@@ -180,7 +205,7 @@ async fn fetch_file<'a, T>(
     http: &Http,
     ask: impl Fn() -> Ask<'a>,
     signal: &AbortSignal,
-    progress: impl Fn(usize),
+    progress: impl Fn(&[u8]),
     check: impl Fn(Vec<u8>) -> Result<T, ModelError>,
     bytes_of: impl Fn(&T) -> &[u8],
 ) -> Result<T, ClientError> {
@@ -242,7 +267,8 @@ pub async fn infer(
     Ok(Inference::Answered(Reply { answer: InferAnswer::decode(&accept(answer)?)?, left, card }))
 }
 
-fn get<'a>(path: &'a str, purpose: &'static str, content: &'static str) -> Ask<'a> {
+/// A question without a token or a body, and a short answer.
+pub fn get<'a>(path: &'a str, purpose: &'static str, content: &'static str) -> Ask<'a> {
     Ask { method: "GET", path, purpose, content, token: None, body: None, limit: SHORT_ANSWER }
 }
 

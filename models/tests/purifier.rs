@@ -274,6 +274,9 @@ fn pixels_become_the_encoders_input_and_back() {
     assert!(worst(&preprocess.pixels_of(&input), &pixels) < 1e-6);
     assert_eq!(preprocess.pixels_of(&[9.0; 12]), [1.0; 12]);
     assert_eq!(preprocess.pixels_of(&[-9.0; 12]), [0.0; 12]);
+    let image = preprocess.image_of(&pixels);
+    assert_eq!(image.pixels[..6], [0, 93, 185, 23, 116, 209]);
+    assert!(worst(&image.to_tensor(&preprocess), &input) < 0.5 / 255.0 / 0.2 + 1e-6);
 }
 
 #[cfg(not(target_arch = "wasm32"))]

@@ -48,16 +48,25 @@ impl Rule {
         is_apart && grid.share(seen.iter().copied().chain([place])) <= self.most()
     }
 
-    /// A random dealing: for each place the number of the relay, below `relays`, that gets it.
+    /// The largest part that one relay sees before the dealing is shuffled, 0 to 1.
     ///
     /// # Errors
     /// [`PurifyError::SeesTooMuch`] where the grid is too coarse for so few relays.
-    pub fn deal(&self, grid: &Grid, rng: &mut impl Rng) -> Result<Vec<usize>, PurifyError> {
-        let mut dealt = self.pattern(grid);
+    pub fn check(&self, grid: &Grid) -> Result<f64, PurifyError> {
+        let dealt = self.pattern(grid);
         let largest = (0..self.relays).map(|relay| share(grid, &dealt, relay)).fold(0.0, f64::max);
         if largest > self.most() {
             return Err(PurifyError::SeesTooMuch { seen: 100.0 * largest, most: 100.0 * self.most() });
         }
+        Ok(largest)
+    }
+
+    /// A random dealing: for each place the number of the relay, below `relays`, that gets it.
+    ///
+    /// # Errors
+    /// Those of [`Self::check`].
+    pub fn deal(&self, grid: &Grid, rng: &mut impl Rng) -> Result<Vec<usize>, PurifyError> {
+        let (mut dealt, largest) = (self.pattern(grid), self.check(grid)?);
         // Half a tile more than in the pattern: relays stay about equally busy.
         let limit = self.most().min(largest + 0.5 * grid.share([grid.places() / 2]));
         if self.relays > 1 {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { RequestRecord } from '../src/core/client-types.ts';
 import { fault } from '../src/core/fault.ts';
 import type { CallEvent } from '../src/core/protocol.ts';
 import { LIMITS, type Limits, Remote } from '../src/core/remote.ts';
@@ -9,12 +10,17 @@ const phantom = { seed: 1, lesion: true };
 
 function remoteOf(worker: FakeWorker, limits: Partial<Limits> = {}) {
   const deaths: string[] = [];
+  const late: string[] = [];
   const remote = new Remote(
     worker,
-    { onDeath: (why) => deaths.push(why.code), onSightings: () => undefined },
+    {
+      onDeath: (why) => deaths.push(why.code),
+      onSightings: () => undefined,
+      onLateRequest: ({ url }) => late.push(url),
+    },
     { ...LIMITS, ...limits },
   );
-  return { remote, deaths };
+  return { remote, deaths, late };
 }
 
 test('a_call_gets_the_value_of_its_own_handler', async () => {
@@ -37,6 +43,24 @@ test('events_of_a_call_arrive_before_its_value', async () => {
   const events: CallEvent[] = [];
   await remoteOf(worker).remote.call('phantom', phantom, { onEvent: (event) => events.push(event) });
   assert.deepEqual(events, [step]);
+});
+
+test('a_request_that_is_told_after_its_call_has_ended_is_not_lost', async () => {
+  const request = { url: 'http://relay.test/v1/purifications/ab' } as RequestRecord;
+  const worker = new FakeWorker(
+    handlers({
+      phantom: async (_args, { emit }) => {
+        void soon().then(() => emit({ type: 'request', request }));
+        void soon().then(() => emit({ type: 'notice', text: 'of no use any more' }));
+        return new Uint8Array();
+      },
+    }),
+  );
+  const { remote, late } = remoteOf(worker);
+  const events: CallEvent[] = [];
+  await remote.call('phantom', phantom, { onEvent: (event) => events.push(event) });
+  while (late.length === 0) await soon();
+  assert.deepEqual([late, events], [[request.url], []]);
 });
 
 test('a_thrown_fault_keeps_its_code_message_and_action', async () => {

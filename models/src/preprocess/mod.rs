@@ -74,6 +74,14 @@ impl Preprocess {
         self.with_statistics(pixels).map(|(pixel, mean, std)| (pixel - mean) / std).collect()
     }
 
+    /// The 8-bit image of pixels `[channels, size, size]` of 0..=1.
+    pub fn image_of(&self, pixels: &[f32]) -> InputImage {
+        let plane = self.size * self.size;
+        let eight_bit = |at: usize| (pixels[at] * 255.0 + 0.5) as u8;
+        let colours = |place| (0..self.channels.count()).map(move |channel| eight_bit(channel * plane + place));
+        InputImage { size: self.size, channels: self.channels, pixels: (0..plane).flat_map(colours).collect() }
+    }
+
     /// Each of the values `[channels, size, size]` with its channel's mean and deviation.
     fn with_statistics<'a>(&'a self, values: &'a [f32]) -> impl Iterator<Item = (&'a f32, f32, f32)> {
         let planes = values.chunks(self.size * self.size).zip(self.mean.iter().zip(&self.std));

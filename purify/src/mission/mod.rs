@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use models::Schedule;
 use models::phantom::brain_phantom;
-use models::purifier::{PurifierCard, Remote};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngCore};
 use wire::tile::from_fixed;
@@ -15,42 +13,11 @@ use crate::deal::Rule;
 use crate::verify::{same_tiles, verify};
 use crate::{Grid, Noise, PurifyError, RelayReport, RelayState, Report, Turn};
 
+mod plan;
 #[cfg(test)]
 mod tests;
 
-/// How an image is purified on relays.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
-    /// First eight bytes of the SHA-256 of the purifier's file.
-    pub purifier: [u8; 8],
-    /// The noise schedule of the purifier.
-    pub schedule: Schedule,
-    /// Noise level, 1 to 1,000.
-    pub t: u16,
-    /// Steps of DDIM, 1 to 20.
-    pub steps: u8,
-    /// Tiles, and how many relays share them. More relays than that are spares.
-    pub remote: Remote,
-    /// Tiles of a phantom that each relay gets among those of the image.
-    pub decoys: usize,
-}
-
-impl Plan {
-    /// The plan of a purifier's card for the noise level that an image needs, raised to what tiles must have to leave the device.
-    pub fn of(card: &PurifierCard, level: u16, steps: u8) -> Self {
-        let Remote { min_t, .. } = card.remote;
-        Self { purifier: card.tag(), schedule: card.schedule, t: level.max(min_t), steps, remote: card.remote, decoys: 0 }
-    }
-}
-
-/// What the person has agreed to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Consent {
-    /// Two relays or more share the image.
-    SharedOnly,
-    /// One relay alone may hold every noised tile of it.
-    OneRelayHoldsAll,
-}
+pub use plan::{Bound, Consent, Plan};
 
 /// Who purifies a tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

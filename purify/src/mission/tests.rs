@@ -2,6 +2,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use models::Schedule;
+use models::purifier::Remote;
 #[cfg(not(target_arch = "wasm32"))]
 use proptest::prelude::*;
 #[cfg(target_arch = "wasm32")]
@@ -109,6 +111,15 @@ fn tiles_that_show_too_much_or_have_too_little_noise_never_leave() {
     let refusal = |plan| Mission::new(plan, image(), 1, 3, Consent::SharedOnly, [0; 32]).err();
     assert!(matches!(refusal(coarse), Some(PurifyError::SeesTooMuch { .. })));
     assert_eq!(refusal(quiet), Some(PurifyError::TooLittleNoise { t: 99, least: 100 }));
+}
+
+#[test]
+fn what_relays_may_see_is_known_before_anything_is_sent() {
+    let remote = plan(3).remote;
+    assert_eq!(Bound::of(&remote, IMAGE, 5), Ok(Bound { relays: 3, share: 0.4, tiles: 36 }));
+    assert_eq!(Bound::of(&remote, IMAGE, 1), Ok(Bound { relays: 1, share: 1.0, tiles: 36 }));
+    assert_eq!(Bound::of(&remote, IMAGE, 0), Err(PurifyError::NoRelay));
+    assert!(Bound::of(&Remote { stride: 20, ..remote }, IMAGE, 3).is_err());
 }
 
 #[test]

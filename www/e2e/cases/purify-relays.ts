@@ -5,12 +5,13 @@ import { events, examine, history, judged } from '../support/check-page.ts';
 import { ownPixels } from '../support/images.ts';
 import { nativeEncode } from '../support/native.ts';
 import { PURIFIABLE, type PurifierCard } from '../support/packs.ts';
-import { attackedImage, purifierOr, texture } from '../support/purifiable.ts';
+import { attackedImage, purifierOr } from '../support/purifiable.ts';
 import type { Recorder } from '../support/recorder.ts';
 import { relaysTold, restored, restoreOnRelays, sendRestored } from '../support/restore-page.ts';
 import { encoderView, lastAnswer, type Upload, unexplained, verdict } from '../support/scan-page.ts';
 import { Scanner } from '../support/scanner.ts';
 import { MODEL, type Stage, type StagedRelay } from '../support/stage.ts';
+import { texture } from '../support/texture.ts';
 import { purifyRequests, TileMap } from '../support/tiles.ts';
 
 /** Largest part of an image that one of three relays or more may see. */
@@ -48,14 +49,7 @@ export function purifyRelaysCases(stage: () => Stage): void {
     const map = new TileMap(await encoderView(page), remote);
     const seen = received().map((tiles) => [...new Set(tiles.map((tile) => map.placeOf(tile)))]);
     assert.equal(new Set(seen.flat()).size, map.places, 'every place was found among the tiles');
-    const cornersCount = remote.relays > 3;
-    for (const places of seen) {
-      for (const one of places) {
-        const beside = places.filter((other) => map.areNeighbours(one, other, cornersCount));
-        assert.deepEqual(beside, [], `place ${one}`);
-      }
-      assert.ok(map.share(places) <= MOST, `a relay saw ${map.share(places)} of the image`);
-    }
+    for (const places of seen) assert.deepEqual(map.breaches(places, MOST, remote.relays > 3), []);
   }
 
   const restoreRemotely = async (page: Page, model: string, upload: Upload) => {

@@ -2,7 +2,6 @@
 
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { greyPng } from '../../test/support/pictures.ts';
 import { type Pair, uploadOf, withPairs } from './attacked-images.ts';
 import { nativeEncode } from './native.ts';
 import { type PurifierCard, shippedPurifier } from './packs.ts';
@@ -47,15 +46,4 @@ async function choose(): Promise<Attacked | null> {
     if (best) found = { upload: await uploadOf(folder, best.pair.attacked), class: best.pair.class };
   });
   return found;
-}
-
-/** A picture of which no part is like another, so that tiles of it can be told apart under noise. */
-export function texture(name: string, side: number): Upload {
-  const wave = (x: number, y: number, k: number) => Math.sin(x / (3 + k) + k * k) * Math.cos(y / (4 + 1.7 * k) + 2 * k);
-  const pixels = Uint8Array.from({ length: side * side }, (_, i) => {
-    const [x, y] = [i % side, Math.floor(i / side)];
-    const sum = [1, 2, 3, 5, 8].reduce((total, k) => total + wave(x + y / k, y - x / (k + 2), k), 0);
-    return 127.5 + 45 * Math.max(-2.6, Math.min(2.6, sum));
-  });
-  return { name, bytes: greyPng(pixels, side, side) };
 }

@@ -48,6 +48,8 @@ export class TileMap {
   readonly #tile: number;
   readonly #stride: number;
   readonly #across: number;
+  /** Each place in each turn. */
+  readonly #turned: Float64Array[][];
 
   /** `grey` is what the encoder sees, row by row. */
   constructor(grey: Uint8Array, { tile, stride }: PurifierCard['remote']) {
@@ -56,6 +58,9 @@ export class TileMap {
     this.#tile = tile;
     this.#stride = stride;
     this.#across = Math.ceil((this.#side - tile) / stride) + 1;
+    this.#turned = Array.from({ length: this.places }, (_, place) =>
+      TURNS.map((turn) => turned(this.cut(place), tile, turn)),
+    );
   }
 
   get places(): number {
@@ -64,14 +69,22 @@ export class TileMap {
 
   /** The place whose pixels, turned in some way, a noised tile is most like; places without any pattern are like nothing. */
   placeOf({ values }: SentTile): number {
-    const likeness = Array.from({ length: this.places }, (_, place) =>
-      Math.max(...TURNS.map((turn) => correlation(values, turned(this.#cut(place), this.#tile, turn)))),
-    );
+    const likeness = this.#turned.map((ways) => Math.max(...ways.map((way) => correlation(values, way))));
     return likeness.indexOf(Math.max(...likeness));
   }
 
-  /** Whether two places share an edge or, where that counts, a corner. */
-  areNeighbours(one: number, other: number, cornersCount: boolean): boolean {
+  /** What is wrong with one relay having seen these places: neighbours among them, or more of the image than `most`. */
+  breaches(places: number[], most: number, cornersCount: boolean): string[] {
+    const pairs = places.flatMap((one, i) => places.slice(i + 1).map((other) => [one, other] as const));
+    const beside = pairs.filter(([one, other]) => this.#areNeighbours(one, other, cornersCount));
+    const share = this.share(places);
+    return [
+      ...beside.map(([one, other]) => `places ${one} and ${other} are neighbours`),
+      ...(share > most ? [`${share} of the image`] : []),
+    ];
+  }
+
+  #areNeighbours(one: number, other: number, cornersCount: boolean): boolean {
     const rows = Math.abs(Math.floor(one / this.#across) - Math.floor(other / this.#across));
     const columns = Math.abs((one % this.#across) - (other % this.#across));
     return rows + columns === 1 || (cornersCount && rows === 1 && columns === 1);
@@ -83,7 +96,8 @@ export class TileMap {
     return seen.size / this.#side ** 2;
   }
 
-  #cut(place: number): Float64Array {
+  /** The grey values of a place, as they are cut out of the image. */
+  cut(place: number): Float64Array {
     const last = this.#side - 1;
     const mirrored = (at: number) => last - Math.abs(last - Math.abs(at));
     return Float64Array.from(

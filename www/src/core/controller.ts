@@ -64,7 +64,11 @@ export class Controller {
     this.#worker = new Supervisor(
       around.spawn,
       { assets: around.assets, wish: around.wish },
-      { onSightings: (s) => this.sight(s), onDeath: (why) => this.#workerDied(why) },
+      {
+        onSightings: (s) => this.sight(s),
+        onLateRequest: (request) => this.#take({ type: 'request', request }),
+        onDeath: (why) => this.#workerDied(why),
+      },
       limits,
     );
     this.purification = new Purification({
@@ -81,10 +85,6 @@ export class Controller {
       settle: (decision, purified) => this.#settle(decision, purified),
       withhold: (decision) => this.#withhold(decision),
     });
-  }
-
-  get assets(): string {
-    return this.#around.assets;
   }
 
   get busy(): boolean {

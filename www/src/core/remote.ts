@@ -1,5 +1,6 @@
 /** The page's side of the calls to one worker: time limits, cancelling, and noticing that the worker has died. */
 
+import type { RequestRecord } from './client-types.ts';
 import { type Fault, fault } from './fault.ts';
 import type { Sighting } from './ledger.ts';
 import type { CallEvent, Calls, FromWorker, Method, Port, ToWorker } from './protocol.ts';
@@ -29,6 +30,13 @@ export interface CallOptions {
   transfer?: Transferable[];
 }
 
+export interface RemoteHooks {
+  onDeath: (why: Fault) => void;
+  onSightings: (sightings: Sighting[]) => void;
+  /** A request that was told of after the call that made it had ended, such as one that clears up. */
+  onLateRequest: (request: RequestRecord) => void;
+}
+
 interface Pending {
   settle: (outcome: { value: unknown } | { fault: Fault }) => void;
   onEvent: ((event: CallEvent) => void) | undefined;
@@ -39,21 +47,17 @@ export class Remote {
   readonly #worker: WorkerLike;
   readonly #limits: Limits;
   readonly #pending = new Map<number, Pending>();
-  readonly #onDeath: (why: Fault) => void;
+  readonly #hooks: RemoteHooks;
   #lastId = 0;
   #dead = false;
   #heard = Date.now();
   #heartbeat: ReturnType<typeof setInterval> | undefined;
 
-  constructor(
-    worker: WorkerLike,
-    hooks: { onDeath: (why: Fault) => void; onSightings: (sightings: Sighting[]) => void },
-    limits: Limits = LIMITS,
-  ) {
+  constructor(worker: WorkerLike, hooks: RemoteHooks, limits: Limits = LIMITS) {
     this.#worker = worker;
     this.#limits = limits;
-    this.#onDeath = hooks.onDeath;
-    worker.addEventListener('message', ({ data }) => this.#receive(data, hooks.onSightings));
+    this.#hooks = hooks;
+    worker.addEventListener('message', ({ data }) => this.#receive(data));
     worker.addEventListener('error', (event) => this.#die(fault('crashed', described(event.message))));
     worker.addEventListener('messageerror', () => this.#die(fault('crashed')));
   }
@@ -107,21 +111,21 @@ export class Remote {
     this.#listenForHeart(true);
   }
 
-  #receive(message: FromWorker, onSightings: (sightings: Sighting[]) => void): void {
+  #receive(message: FromWorker): void {
     if (this.#dead) return;
     this.#heard = Date.now();
-    if (message.kind === 'sightings') onSightings(message.sightings);
+    if (message.kind === 'sightings') this.#hooks.onSightings(message.sightings);
     else if (message.kind === 'dead') this.#die(fault('crashed', described(message.message)));
     else if (message.kind !== 'pong') this.#answer(message);
   }
 
   #answer(message: Extract<FromWorker, { id: number }>): void {
     const pending = this.#pending.get(message.id);
-    if (!pending) return;
     if (message.kind === 'event') {
-      pending.restartClock();
-      pending.onEvent?.(message.event);
-    } else pending.settle(message.kind === 'value' ? { value: message.value } : { fault: message.fault });
+      pending?.restartClock();
+      pending?.onEvent?.(message.event);
+      if (!pending && message.event.type === 'request') this.#hooks.onLateRequest(message.event.request);
+    } else pending?.settle(message.kind === 'value' ? { value: message.value } : { fault: message.fault });
   }
 
   #listenForHeart(on: boolean): void {
@@ -141,7 +145,7 @@ export class Remote {
   #die(why: Fault): void {
     if (this.#dead) return;
     this.#end(why);
-    this.#onDeath(why);
+    this.#hooks.onDeath(why);
   }
 
   #end(why: Fault): void {

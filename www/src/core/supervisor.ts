@@ -2,15 +2,11 @@
 
 import type { BackendWish } from './backend-choice.ts';
 import { type Fault, fault } from './fault.ts';
-import type { Sighting } from './ledger.ts';
 import type { Calls, Method } from './protocol.ts';
-import { type CallOptions, LIMITS, type Limits, Remote, type WorkerLike } from './remote.ts';
+import { type CallOptions, LIMITS, type Limits, Remote, type RemoteHooks, type WorkerLike } from './remote.ts';
 
-export interface SupervisorHooks {
-  onSightings: (sightings: Sighting[]) => void;
-  /** A worker that had started is gone; what it had opened must be opened again. */
-  onDeath: (why: Fault) => void;
-}
+/** A worker whose death is told had started; what it had opened must be opened again. */
+export type SupervisorHooks = RemoteHooks;
 
 /** A worker that dies right after its start is not started again until it is needed. */
 const REVIVAL_PAUSE_MS = 5_000;
@@ -97,7 +93,7 @@ export class Supervisor {
     const remote = new Remote(
       worker,
       {
-        onSightings: this.#hooks.onSightings,
+        ...this.#hooks,
         onDeath: (why) => {
           this.generation++;
           this.#started = null;

@@ -199,7 +199,7 @@ export class VeilsightScan extends LitElement {
       onFault: (fault) => this.#fire('veilsight-error', fault),
     });
     this.#controller = controller;
-    this.#watch(controller, new URL(around.assets).origin === location.origin);
+    this.#watch(controller, around.assets);
     if (this.choice) void this.#ask(controller, around.relay);
   }
 
@@ -218,8 +218,9 @@ export class VeilsightScan extends LitElement {
    * In a foreign page, what that page loads before there is an image is its own affair. After another relay or backend was chosen, the
    * ledger begins anew, and what was asked before it is not part of it.
    */
-  #watch(controller: Controller, ownPage: boolean): void {
-    const isOurs = isCodeOf(controller.assets);
+  #watch(controller: Controller, assets: string): void {
+    const isOurs = isCodeOf(assets);
+    const ownPage = new URL(assets).origin === location.origin;
     const since = this.hasUpdated ? Date.now() : 0;
     const isTold = (s: Sighting) => (ownPage ? s.time >= since : s.time >= controller.firstImageAt);
     this.#stopWatching = watchRequests('page', ownPage ? ['navigation', 'resource'] : ['resource'], (sightings) =>

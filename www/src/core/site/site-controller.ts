@@ -98,7 +98,11 @@ export class SiteController {
     this.#worker = new Supervisor(
       around.spawn,
       { assets: around.assets, wish: around.wish },
-      { onSightings: (s) => this.sight(s), onDeath: () => this.#workerDied() },
+      {
+        onSightings: (s) => this.sight(s),
+        onLateRequest: (request) => this.ledger.record(request),
+        onDeath: () => this.#workerDied(),
+      },
       around.limits ?? LIMITS,
     );
   }
