@@ -9,6 +9,7 @@ use crate::{
     attack::record::Leakage,
     bench::purify::record::PurifyBench,
     detect::calibrate::CalibrateRecord,
+    egress::record::Egress,
     evaluate::Evaluation,
     evaluate::Figures,
     evasion::{
@@ -16,7 +17,6 @@ use crate::{
         examples::Examples,
         record::{Benign, Evasion},
     },
-    egress::record::Egress,
     federate::record::FederateRecord,
     pack::FitRecord,
     train::run::Summary,

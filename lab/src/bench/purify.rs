@@ -91,7 +91,11 @@ impl Purify {
 fn print_browser(browser: &Browser, size: usize) {
     println!("One image of {size} × {size}, one thread, headless Chromium {}, median of {} runs", browser.version, browser.runs);
     let row = |what: &str, ms: f64| [what.to_owned(), format!("{ms:.0}")];
-    let rows = [row("encoder", browser.encoder_ms), row("purifier, 1 step", browser.one_step_ms), row("purifier, 10 steps", browser.ten_steps_ms)];
+    let rows = [
+        row("encoder", browser.encoder_ms),
+        row("purifier, 1 step", browser.one_step_ms),
+        row("purifier, 10 steps", browser.ten_steps_ms),
+    ];
     table::print(["what", "ms"], &rows);
 }
 

@@ -61,6 +61,9 @@ pub struct Egress {
     /// Noise level of the tiles.
     #[arg(long)]
     t: Option<u16>,
+    /// Steps of the purifier with which attackers denoise tiles, several with commas; 1 gives the expected image at once.
+    #[arg(long, value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u8).range(1..=20))]
+    steps: Vec<u8>,
     /// Vary noise, turns, decoys, tiles and relays too, one at a time, on so many of the images.
     #[arg(long, value_name = "IMAGES")]
     sweep: Option<usize>,
@@ -93,7 +96,7 @@ impl Egress {
         ensure!(self.limit > 0 && self.sweep != Some(0), "--limit and --sweep start at 1");
         let folder = pack_folder(self.zoo.as_deref(), &self.model);
         let (pipeline, pack) = (Pipeline::load(&folder)?, RelayPack::load_dir(&folder)?);
-        let attackers = Attackers::new(&pipeline, &pack, self.cases(&pipeline, "train", self.train)?)?;
+        let attackers = Attackers::new(&pipeline, &pack, self.steps.clone(), self.cases(&pipeline, "train", self.train)?)?;
         let setting = Setting::of(self.remote(&pack));
         if !self.messages.is_empty() {
             return self.attack_messages(&attackers, &setting);

@@ -223,7 +223,8 @@ impl<'a> Jigsaw<'a> {
         if same_relay && self.rule.forbids(self.grid(), place, other_place) {
             return FORBIDDEN;
         }
-        let (first, second) = if place < other_place { ((one, turn), (other, other_turn)) } else { ((other, other_turn), (one, turn)) };
+        let (first, second) =
+            if place < other_place { ((one, turn), (other, other_turn)) } else { ((other, other_turn), (one, turn)) };
         let [row, column] = self.grid().row_and_column(place);
         let [other_row, other_column] = self.grid().row_and_column(other_place);
         let index = self.view(first.0, first.1) * self.views.nrows() + self.view(second.0, second.1);

@@ -20,6 +20,3 @@ pub mod record;
 pub mod run;
 pub mod setting;
 pub mod traffic;
-
-#[cfg(test)]
-mod tests;

@@ -9,6 +9,8 @@ use crate::train::params::normal;
 
 /// Passes over the rows; variances fall quickly in images.
 const PASSES: usize = 6;
+/// One row in so many is kept to measure variances by: on the rows that gave the axes, what is left outside them looks too small.
+const HELD_OUT: usize = 4;
 /// No direction is given a smaller variance: images have flat places, and a Gaussian without width fits nothing.
 const FLOOR: f32 = 1e-5;
 
@@ -19,7 +21,7 @@ pub struct Principal {
     pub mean: Array1<f32>,
     /// Orthonormal axes, [rank, d].
     pub axes: Array2<f32>,
-    /// Variance along each axis, falling.
+    /// Variance along each axis.
     pub variances: Vec<f32>,
     /// Variance of each value outside the axes.
     pub rest: f32,
@@ -29,27 +31,25 @@ impl Principal {
     /// Fits the rows [n, d] with at most `rank` axes.
     pub fn fit(rows: &Array2<f32>, rank: usize) -> Self {
         let (count, dim) = rows.dim();
-        let rank = rank.min(count.saturating_sub(1)).min(dim);
+        let rank = rank.min((count - count / HELD_OUT).saturating_sub(1)).min(dim);
         let mean = rows.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(dim));
-        let centred = rows - &mean;
+        let (held, learnt): (Vec<usize>, Vec<usize>) = (0..count).partition(|row| row % HELD_OUT == 0);
+        let part = |indices: &[usize]| rows.select(Axis(0), indices) - &mean;
+        let (held, learnt) = (part(&held), part(&learnt));
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut axes = Array2::from_shape_fn((rank, dim), |_| normal(&mut rng));
         for _ in 0..PASSES {
             orthonormalise(&mut axes);
-            axes = axes.dot(&centred.t()).dot(&centred);
+            axes = axes.dot(&learnt.t()).dot(&learnt);
         }
         orthonormalise(&mut axes);
-        let scores = axes.dot(&centred.t());
-        let covariance = scores.dot(&scores.t()) / count as f32;
-        let eigen = SymmetricEigen::new(DMatrix::from_fn(rank, rank, |i, j| f64::from(covariance[[i, j]])));
-        let mut order: Vec<usize> = (0..rank).collect();
-        order.sort_by(|a, b| eigen.eigenvalues[*b].total_cmp(&eigen.eigenvalues[*a]));
-        let turn = Array2::from_shape_fn((rank, rank), |(i, j)| eigen.eigenvectors[(j, order[i])] as f32);
-        let variances: Vec<f32> = order.iter().map(|i| eigen.eigenvalues[*i] as f32).collect();
-        let total = centred.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() as f32 / count as f32;
-        let outside = (total - variances.iter().sum::<f32>()) / (dim - rank).max(1) as f32;
+        let axes = along_variance(&axes, &learnt);
+        let scores = held.dot(&axes.t());
+        let variances = scores.mapv(|z| z * z).mean_axis(Axis(0)).map_or_else(Vec::new, |squares| squares.to_vec());
+        let total = held.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() as f32 / held.nrows() as f32;
+        let rest = (total - variances.iter().sum::<f32>()) / (dim - rank).max(1) as f32;
         let floor = |variance: f32| variance.max(FLOOR);
-        Self { mean, axes: turn.dot(&axes), variances: variances.into_iter().map(floor).collect(), rest: floor(outside) }
+        Self { mean, axes, variances: variances.into_iter().map(floor).collect(), rest: floor(rest) }
     }
 
     /// Log-likelihood of each of the `rows` [n, d] with white noise of this variance added, but for a constant that is the same for
@@ -78,6 +78,16 @@ impl Principal {
         scores.iter_mut().zip(&self.variances).for_each(|(z, v)| *z *= v / (v + noise) - rest);
         (&self.mean + &(centred * rest) + self.axes.t().dot(&scores)).to_vec()
     }
+}
+
+/// The same space with axes along which the rows vary independently, by falling variance.
+fn along_variance(axes: &Array2<f32>, rows: &Array2<f32>) -> Array2<f32> {
+    let (rank, scores) = (axes.nrows(), axes.dot(&rows.t()));
+    let covariance = scores.dot(&scores.t());
+    let eigen = SymmetricEigen::new(DMatrix::from_fn(rank, rank, |i, j| f64::from(covariance[[i, j]])));
+    let mut order: Vec<usize> = (0..rank).collect();
+    order.sort_by(|a, b| eigen.eigenvalues[*b].total_cmp(&eigen.eigenvalues[*a]));
+    Array2::from_shape_fn((rank, rank), |(i, j)| eigen.eigenvectors[(j, order[i])] as f32).dot(axes)
 }
 
 /// Gram and Schmidt, twice: once is not enough in single precision.

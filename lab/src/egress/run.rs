@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use models::{CpuMae, Purifier, RelayPack, Schedule, TensorMap, head::top_class, purifier::Remote};
 use purify::{Grid, Turn};
 use rayon::prelude::*;
@@ -36,6 +36,8 @@ pub struct Attackers<'a> {
     pub mae: Option<CpuMae>,
     /// Its purifier.
     pub purifier: Option<Purifier>,
+    /// Steps of the purifier with which tiles are denoised; one gives the expected image at once.
+    pub steps: Vec<u8>,
     /// Images of the kind.
     pub train: Vec<Case>,
 }
@@ -58,13 +60,13 @@ impl<'a> Attackers<'a> {
     ///
     /// # Errors
     /// Where a file of the pack cannot be used.
-    pub fn new(pipeline: &'a Pipeline, pack: &RelayPack, train: Vec<Case>) -> Result<Self> {
+    pub fn new(pipeline: &'a Pipeline, pack: &RelayPack, steps: Vec<u8>, train: Vec<Case>) -> Result<Self> {
         let weights = |bytes: &Vec<u8>| TensorMap::from_safetensors(bytes);
         let mae = pack.card.detector.as_ref().zip(pack.detector_bytes.as_ref());
         let mae = mae.map(|(card, bytes)| CpuMae::load(&card.architecture, weights(bytes)?)).transpose()?;
         let purifier = pack.card.purifier.as_ref().zip(pack.purifier_bytes.as_ref());
         let purifier = purifier.map(|(card, bytes)| Purifier::load(card, weights(bytes)?)).transpose()?;
-        Ok(Self { pipeline, mae, purifier, train })
+        Ok(Self { pipeline, mae, purifier, steps, train })
     }
 
     /// The noise schedule.
@@ -83,11 +85,10 @@ impl<'a> Attackers<'a> {
         Prior::fit(grid, preprocess.channels.count(), &images)
     }
 
-    /// Steps of the purifier with which tiles are denoised: the expected image at once, and the pack's own walk.
-    fn steps(&self) -> Vec<u8> {
-        let mut steps: Vec<u8> = self.purifier.iter().flat_map(|purifier| [1, purifier.card.steps]).collect();
-        steps.dedup();
-        steps
+    /// The tiles as the purifier cleans them, once for each number of steps, still turned.
+    fn purified(&self, traffic: &Traffic, side: usize) -> Result<Vec<Vec<Vec<f32>>>> {
+        let Some(purifier) = &self.purifier else { return Ok(Vec::new()) };
+        self.steps.iter().map(|steps| purified(purifier, traffic, side, *steps)).collect()
     }
 
     fn fills(&self) -> impl Iterator<Item = Fill> {
@@ -96,11 +97,13 @@ impl<'a> Attackers<'a> {
     }
 
     fn ways(&self) -> Vec<Way> {
-        let names = self.steps().into_iter().map(|steps| format!("purifier, {steps} steps"));
+        let steps = self.steps.iter().filter(|_| self.purifier.is_some());
+        let names = steps.map(|steps| format!("purifier, {steps} step{}", if *steps == 1 { "" } else { "s" }));
         let denoised: Vec<String> = std::iter::once("principal components".into()).chain(names).collect();
         let of = |oracle: bool| {
             let guess = (Fill::Components.name().into(), String::new(), oracle);
-            let pasted = denoised.iter().flat_map(move |by| self.fills().map(move |fill| (fill.name().into(), by.clone(), oracle)));
+            let pasted =
+                denoised.iter().flat_map(move |by| self.fills().map(move |fill| (fill.name().into(), by.clone(), oracle)));
             std::iter::once(guess).chain(pasted)
         };
         [true, false].into_iter().flat_map(of).collect()
@@ -144,8 +147,7 @@ impl<'a> Attackers<'a> {
             traffic = traffic.upright(side, &origins);
             origins.iter_mut().flatten().for_each(|(_, turn)| *turn = Turn::ALL[0]);
         }
-        let clean = |steps| purified(self.purifier.as_ref().context("no purifier")?, &traffic, side, steps);
-        let clean: Vec<Vec<Vec<f32>>> = self.steps().into_iter().map(clean).collect::<Result<_>>()?;
+        let clean = self.purified(&traffic, side)?;
         let together = |(index, bag): (usize, &Bag)| {
             let held = traffic.held_by(index + 1);
             let traffic = traffic.only(&held);
@@ -211,7 +213,8 @@ impl<'a> Attackers<'a> {
     /// What anyone has without traffic, and the images themselves.
     fn baselines(&self, prior: &Prior, cases: &[Case]) -> Result<(Vec<Rebuilt>, Estimate)> {
         let groups: Vec<String> = cases.iter().map(|case| case.group.clone()).collect();
-        let found = |of: &dyn Fn(&Case) -> Vec<f32>| cases.iter().map(|case| self.judge(case, &of(case))).collect::<Result<Vec<_>>>();
+        let found =
+            |of: &dyn Fn(&Case) -> Vec<f32>| cases.iter().map(|case| self.judge(case, &of(case))).collect::<Result<Vec<_>>>();
         let median = found(&|_| prior.median.clone())?;
         let black = found(&|case| vec![0.0; case.image.len()])?;
         let untouched = Rebuilt::new("", "", false, &found(&|case| case.image.clone())?, &groups).answers;
@@ -223,7 +226,14 @@ impl<'a> Attackers<'a> {
     ///
     /// # Errors
     /// As [`Self::expose`].
-    pub fn run(&self, settings: &[Setting], cases: &[Case], few: usize, subject: Egress, tell: &dyn Fn(&Exposure)) -> Result<Egress> {
+    pub fn run(
+        &self,
+        settings: &[Setting],
+        cases: &[Case],
+        few: usize,
+        subject: Egress,
+        tell: &dyn Fn(&Exposure),
+    ) -> Result<Egress> {
         let started = Instant::now();
         let all: Vec<&Case> = cases.iter().collect();
         let some: Vec<&Case> = (0..few.min(all.len())).map(|index| all[index * all.len() / few.min(all.len())]).collect();
@@ -250,10 +260,15 @@ impl<'a> Attackers<'a> {
     ///
     /// # Errors
     /// Where a network fails.
-    pub fn on_record(&self, prior: &Prior, setting: &Setting, case: &Case, traffic: &Traffic) -> Result<Vec<(Rebuilt, Vec<f32>)>> {
+    pub fn on_record(
+        &self,
+        prior: &Prior,
+        setting: &Setting,
+        case: &Case,
+        traffic: &Traffic,
+    ) -> Result<Vec<(Rebuilt, Vec<f32>)>> {
         let placement = jigsaw::solve(prior, traffic, setting);
-        let clean = |steps| purified(self.purifier.as_ref().context("no purifier")?, traffic, prior.grid.tile(), steps);
-        let clean: Vec<Vec<Vec<f32>>> = self.steps().into_iter().map(clean).collect::<Result<_>>()?;
+        let clean = self.purified(traffic, prior.grid.tile())?;
         let images = self.rebuilt(prior, traffic, &clean, &placement)?;
         let ways = self.ways().into_iter().filter(|(_, _, oracle)| !oracle);
         let measured = images.into_iter().zip(ways).map(|(image, (fill, denoised, oracle))| {

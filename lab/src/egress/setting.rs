@@ -45,7 +45,12 @@ impl Setting {
         all.extend([cut(16, 16), cut(16, 15), cut(24, 24), cut(24, 22), cut(32, 32)]);
         all.extend([2, 4, 6].map(|relays| with(&|s| s.remote.relays = relays)));
         let mut seen = Vec::new();
-        all.retain(|setting| !seen.contains(setting) && { seen.push(*setting); true });
+        all.retain(|setting| {
+            !seen.contains(setting) && {
+                seen.push(*setting);
+                true
+            }
+        });
         all
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::LazyLock;
 
 use models::{Schedule, phantom::brain_phantom, purifier::Remote};
-use purify::Grid;
+use purify::{Grid, Turn};
 
-use super::{
+use lab::attack::fidelity::ssim;
+use lab::egress::{
     jigsaw::{self, Placement},
     prior::Prior,
     rebuild::{Pasted, filtered},
@@ -13,10 +14,9 @@ use super::{
     setting::Setting,
     traffic::Traffic,
 };
-use crate::attack::fidelity::ssim;
 
 const SIDE: usize = 64;
-const REMOTE: Remote = Remote { tile: 16, stride: 14, relays: 3, min_t: 1 };
+const REMOTE: Remote = Remote { tile: 16, stride: 15, relays: 3, min_t: 1 };
 
 fn phantom(seed: u64) -> Vec<f32> {
     brain_phantom(seed, seed % 2 == 1, SIDE).pixels.iter().map(|value| f32::from(*value) / 255.0).collect()
@@ -62,7 +62,7 @@ fn all_upright_tiles_without_noise_are_the_image() {
         let (traffic, origins) = held(&upright, seed, 3);
         let traffic = traffic.upright(REMOTE.tile, &origins);
         let similarity = rebuilt(&traffic, &jigsaw::solve(prior(), &traffic, &upright), seed);
-        assert!(similarity > 0.9, "{similarity}");
+        assert!(similarity > 0.85, "{similarity}");
     }
 }
 
@@ -80,23 +80,26 @@ fn the_auditor_finds_where_every_tile_was_cut() {
 fn with_true_places_the_image_comes_out_as_it_was_cut() {
     let (traffic, origins) = held(&setting(1), 6, 3);
     let similarity = rebuilt(&traffic, &origins, 6);
-    assert!(similarity > 0.97, "{similarity}");
+    assert!(similarity > 0.9, "{similarity}");
 }
 
 #[test]
 fn who_holds_more_tiles_or_less_noise_rebuilds_more() {
     let of = |t: u16, colluders: usize| {
+        let upright = Setting { turned: false, ..setting(t) };
         let one = |seed| {
-            let (traffic, origins) = held(&setting(t), seed, colluders);
-            let told = rebuilt(&traffic, &origins, seed);
-            [told, rebuilt(&traffic, &jigsaw::solve(prior(), &traffic, &setting(t)), seed)]
+            let (traffic, origins) = held(&upright, seed, colluders);
+            let traffic = traffic.upright(REMOTE.tile, &origins);
+            let told: Placement = origins.iter().map(|origin| origin.map(|(place, _)| (place, Turn::ALL[0]))).collect();
+            [rebuilt(&traffic, &told, seed), rebuilt(&traffic, &jigsaw::solve(prior(), &traffic, &upright), seed)]
         };
         let found: Vec<[f64; 2]> = (0..6).map(one).collect();
         [0, 1].map(|index| mean(found.iter().map(|pair| pair[index])))
     };
     let (alone, two, all, noisy) = (of(25, 1), of(25, 2), of(25, 3), of(400, 3));
-    assert!(alone[0] < two[0] && two[0] < all[0] && noisy[0] < all[0], "{alone:?} {two:?} {all:?} {noisy:?}");
-    assert!(alone[1] < all[1] && noisy[1] < all[1], "{alone:?} {all:?} {noisy:?}");
+    for who in [0, 1] {
+        assert!(alone[who] < two[who] && two[who] < all[who] && noisy[who] < all[who], "{alone:?} {two:?} {all:?} {noisy:?}");
+    }
     assert!(alone[1] <= alone[0] && all[1] <= all[0], "nobody does better than one who is told: {alone:?} {all:?}");
 }
 
