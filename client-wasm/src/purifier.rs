@@ -1,7 +1,7 @@
 //! The purifier of a model on this device: fetched once it is needed, checked, and run on whole images and on tiles.
 
 use models::purifier::{PurifierCard, Walk, add_noise};
-use models::{CpuUnet, ModelCard, ModelError, TensorMap};
+use models::{ModelCard, ModelError, Schedule, TensorMap};
 use purify::Noise;
 use web_sys::AbortSignal;
 use wire::tile::{from_fixed, to_fixed};
@@ -16,7 +16,7 @@ use crate::relay::{self, Model};
 
 /// A loaded purifier.
 pub struct Purifier {
-    card: PurifierCard,
+    schedule: Schedule,
     network: Network,
 }
 
@@ -24,7 +24,7 @@ pub struct Purifier {
 enum Network {
     /// The engine in this WebAssembly module, on one thread.
     #[cfg(not(feature = "webgpu"))]
-    Cpu(CpuUnet),
+    Cpu(models::CpuUnet),
     /// The burn module on the encoder's WebGPU device.
     #[cfg(feature = "webgpu")]
     WebGpu { module: models::unet::module::Unet, device: burn::tensor::Device },
@@ -33,7 +33,7 @@ enum Network {
 impl Network {
     #[cfg(not(feature = "webgpu"))]
     fn load(card: &PurifierCard, weights: TensorMap, _encoder: &Backend) -> Result<Self, ModelError> {
-        Ok(Self::Cpu(CpuUnet::load(&card.architecture, weights)?))
+        Ok(Self::Cpu(models::CpuUnet::load(&card.architecture, weights)?))
     }
 
     #[cfg(feature = "webgpu")]
@@ -70,12 +70,7 @@ impl Purifier {
         let bytes = relay::fetch_purifier(http, events, model, card, purifier, signal).await?;
         let network = Network::load(purifier, TensorMap::from_safetensors(&bytes)?, encoder)?;
         clock.stop();
-        Ok(Self { card: purifier.clone(), network })
-    }
-
-    /// Its card.
-    pub fn card(&self) -> &PurifierCard {
-        &self.card
+        Ok(Self { schedule: purifier.schedule, network })
     }
 
     /// Purifies the pixels `[C, side, side]`, 0 to 1, of a whole image; the seed is random and used once.
@@ -92,8 +87,8 @@ impl Purifier {
         signal: &AbortSignal,
     ) -> Result<Vec<f32>, ClientError> {
         let noise = Noise::new(seed).normal(pixels.len());
-        let noised = add_noise(self.card.schedule, pixels, &noise, plan.t);
-        let mut walk = [Walk::new(self.card.schedule, noised, plan.t, plan.steps)?];
+        let noised = add_noise(self.schedule, pixels, &noise, plan.t);
+        let mut walk = [Walk::new(self.schedule, noised, plan.t, plan.steps)?];
         self.walk(&mut walk, side, signal, |done, total| events.progress(Step::Purify, done as f64, total as f64)).await?;
         let [walk] = walk;
         Ok(walk.into_pixels())
@@ -106,7 +101,7 @@ impl Purifier {
     pub async fn tiles(&self, request: &PurifyRequest, signal: &AbortSignal) -> Result<PurifyResult, ClientError> {
         let start = |tile: &Tile| {
             let noised = tile.values.iter().map(|value| from_fixed(*value)).collect();
-            Walk::new(self.card.schedule, noised, request.t(), request.steps())
+            Walk::new(self.schedule, noised, request.t(), request.steps())
         };
         let mut walks = request.tiles().iter().map(start).collect::<Result<Vec<_>, _>>()?;
         self.walk(&mut walks, request.shape().side.into(), signal, |_, _| ()).await?;

@@ -15,18 +15,10 @@ use crate::error::ClientError;
 use crate::events::{Events, Step};
 use crate::http::Http;
 use crate::job::{self, Job};
-use crate::purifier::Purifier;
+use crate::pause;
 
 /// Milliseconds after which an order that has not returned counts as lost, unless the page says otherwise.
 pub const SLOW_MS: u32 = 30_000;
-
-/// Why there is no result of an order.
-enum Failure {
-    /// This relay is at fault: its tiles go to others.
-    Lost(usize, String),
-    /// Nothing can go on: the user has cancelled, or this device failed.
-    Stop(ClientError),
-}
 
 /// One relay and what is under way there.
 struct Line {
@@ -38,7 +30,6 @@ struct Line {
 
 /// The relays of one mission. When it is dropped, what is still under way at any of them is deleted there.
 pub struct Remote<'a> {
-    purifier: &'a Purifier,
     lines: Vec<Line>,
     events: &'a Events,
     signal: &'a AbortSignal,
@@ -75,64 +66,68 @@ impl Line {
 }
 
 impl<'a> Remote<'a> {
-    /// Connections to relays; `purifier` does what none of them may. An order counts as lost after `slow_ms` milliseconds.
+    /// Connections to relays. An order counts as lost after `slow_ms` milliseconds.
     ///
     /// # Errors
     /// `internal` where the browser has no abort controllers.
     pub fn new(
         relays: impl Iterator<Item = Http>,
-        purifier: &'a Purifier,
         events: &'a Events,
         signal: &'a AbortSignal,
         slow_ms: u32,
     ) -> Result<Self, ClientError> {
         let lines = relays.map(Line::new).collect::<Result<_, _>>()?;
-        Ok(Self { purifier, lines, events, signal, slow_ms, home: Cell::default(), ready: RefCell::default() })
+        Ok(Self { lines, events, signal, slow_ms, home: Cell::default(), ready: RefCell::default() })
     }
 
-    /// Sends orders and takes results until every tile is back.
+    /// Sends orders and takes results until no relay has work any more; answers the orders that are left to this device.
     ///
     /// # Errors
-    /// `cancelled`; `internal` where this device fails. Relays that fail are no error.
-    pub async fn run(&self, mission: &mut Mission) -> Result<(), ClientError> {
-        let mut at_work = FuturesUnordered::new();
-        while mission.done() < mission.total() {
+    /// `cancelled`. Relays that fail are no error.
+    pub async fn run(&self, mission: &mut Mission) -> Result<Vec<Order>, ClientError> {
+        let (mut at_work, mut left) = (FuturesUnordered::new(), Vec::new());
+        loop {
             self.home.set([mission.done(), mission.total()]);
             self.tell();
-            at_work.extend(mission.orders()?.into_iter().map(|order| self.fulfil(order)));
-            let Some((order, outcome)) = at_work.next().await else { break };
-            self.ready.borrow_mut().remove(&order.number);
-            match outcome {
-                Ok(result) => self.take(mission, &order, &result)?,
-                Err(Failure::Stop(error)) => return Err(error),
-                Err(Failure::Lost(relay, why)) => {
-                    mission.lost(relay, why);
-                    self.lines[relay].give_up();
+            for order in mission.orders()? {
+                match order.holder {
+                    Holder::Relay(relay) => at_work.push(self.ask(relay, order)),
+                    Holder::Device => left.push(order),
                 }
             }
+            let Some((relay, number, outcome)) = at_work.next().await else { return Ok(left) };
+            pause::check(self.signal)?;
+            self.ready.borrow_mut().remove(&number);
+            self.take(mission, relay, number, outcome)?;
         }
-        Ok(())
     }
 
-    fn take(&self, mission: &mut Mission, order: &Order, result: &PurifyResult) -> Result<(), ClientError> {
-        match (mission.took(order.number, result), order.holder) {
-            (Err(PurifyError::BadResult { .. }), Holder::Relay(relay)) => self.lines[relay].give_up(),
-            // Of a relay that was given up meanwhile: others have its tiles.
-            (Ok(()) | Err(PurifyError::UnknownOrder { .. }), _) => (),
-            (Err(error), _) => return Err(error.into()),
-        }
-        Ok(())
-    }
-
-    async fn fulfil(&self, order: Order) -> (Order, Result<PurifyResult, Failure>) {
-        let result = match order.holder {
-            Holder::Device => self.purifier.tiles(&order.request, self.signal).await.map_err(Failure::Stop),
-            Holder::Relay(relay) => self.ask(relay, &order).await,
+    fn take(
+        &self,
+        mission: &mut Mission,
+        relay: usize,
+        number: usize,
+        outcome: Result<PurifyResult, String>,
+    ) -> Result<(), ClientError> {
+        let taken = match outcome {
+            Ok(result) => mission.took(number, &result),
+            Err(why) => {
+                mission.lost(relay, why);
+                self.lines[relay].give_up();
+                Ok(())
+            }
         };
-        (order, result)
+        match taken {
+            Err(PurifyError::BadResult { .. }) => self.lines[relay].give_up(),
+            // Of a relay that was given up meanwhile: others have its tiles.
+            Ok(()) | Err(PurifyError::UnknownOrder { .. }) => (),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
     }
 
-    async fn ask(&self, relay: usize, order: &Order) -> Result<PurifyResult, Failure> {
+    /// What came of an order: the result, or why there is none.
+    async fn ask(&self, relay: usize, order: Order) -> (usize, usize, Result<PurifyResult, String>) {
         let line = &self.lines[relay];
         let slow = AbortSignal::timeout_with_u32(self.slow_ms);
         let signal = AbortSignal::any(&Array::of3(self.signal, &line.given_up.signal(), &slow));
@@ -140,11 +135,9 @@ impl<'a> Remote<'a> {
             self.ready.borrow_mut().insert(order.number, count);
             self.tell();
         };
-        line.purify(order, &signal, ready).await.map_err(|why| match (self.signal.aborted(), slow.aborted()) {
-            (true, _) => Failure::Stop(ClientError::cancelled()),
-            (false, true) => Failure::Lost(relay, format!("it has not answered within {} seconds", self.slow_ms / 1000)),
-            (false, false) => Failure::Lost(relay, why),
-        })
+        let too_slow = || format!("it has not answered within {} seconds", self.slow_ms / 1000);
+        let outcome = line.purify(&order, &signal, ready).await;
+        (relay, order.number, outcome.map_err(|why| if slow.aborted() { too_slow() } else { why }))
     }
 
     /// Tells the page how many tiles of how many are purified.

@@ -58,8 +58,22 @@ pub enum RelayError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A pack's purifier cannot be loaded.
+    #[error("The purifier of the model pack {model} cannot be used: {reason}")]
+    Purifier {
+        /// Name of the model.
+        model: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The configuration asks for a GPU.
+    #[error("No GPU can be used ({0}); install its driver, or set purification.device to auto or cpu.")]
+    NoGpu(String),
+    /// Tiles cannot be sealed for the disk.
+    #[error("The tiles of a purification cannot be sealed; the job is not taken.")]
+    Sealing,
     /// The pool of worker threads cannot be made.
-    #[error("The worker threads cannot be started ({0}); lower infer.workers.")]
+    #[error("The worker threads cannot be started ({0}); lower infer.workers or purification.workers.")]
     Workers(#[from] rayon::ThreadPoolBuildError),
     /// The system gives no randomness.
     #[error("The operating system gives no random bytes ({0}); the relay cannot run without them.")]

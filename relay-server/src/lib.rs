@@ -1,4 +1,4 @@
-//! The relay: sessions, encrypted inference, model packs and the page.
+//! The relay: sessions, encrypted inference, model packs, purification and the page.
 //!
 //! The relay holds the heads of the shipped models and answers sealed tokens with encrypted logits.
 //! It never holds a key that opens either. [`Relay`] is the whole service, started in process by tests
@@ -16,6 +16,7 @@ mod infer;
 mod metrics;
 mod problem;
 mod publish;
+mod purification;
 mod rate;
 mod rounds;
 mod serve;

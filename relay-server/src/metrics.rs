@@ -6,6 +6,7 @@ use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::error::RelayError;
+use crate::purification::JobState;
 
 /// Upper bounds in seconds: an encrypted inference takes less than a millisecond, a timed-out request half a minute.
 const SECONDS: [f64; 14] = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -25,6 +26,16 @@ pub(crate) struct Answered<'a> {
     pub(crate) elapsed: Duration,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
+}
+
+/// What is the case when somebody asks.
+pub(crate) struct Now {
+    pub(crate) sessions: usize,
+    /// Of encrypted inference.
+    pub(crate) jobs: usize,
+    pub(crate) waiting_tiles: usize,
+    pub(crate) working_tiles: usize,
+    pub(crate) device: String,
 }
 
 impl Metrics {
@@ -60,11 +71,28 @@ impl Metrics {
         self.record(|| histogram!("veilsight_infer_seconds", "model" => model).record(elapsed));
     }
 
-    /// The text that Prometheus reads.
-    pub(crate) fn render(&self, sessions: usize, jobs: usize) -> String {
+    /// One step of so many tiles.
+    pub(crate) fn passed(&self, tiles: usize, elapsed: Duration) {
         self.record(|| {
-            gauge!("veilsight_sessions").set(sessions as f64);
-            gauge!("veilsight_infer_jobs").set(jobs as f64);
+            counter!("veilsight_purification_passes_total").increment(1);
+            counter!("veilsight_purification_tile_steps_total").increment(tiles as u64);
+            histogram!("veilsight_purification_pass_seconds").record(elapsed);
+        });
+    }
+
+    /// A purification job has come into a state.
+    pub(crate) fn job_ended(&self, state: JobState) {
+        self.record(|| counter!("veilsight_purification_jobs_total", "state" => state.name()).increment(1));
+    }
+
+    /// The text that Prometheus reads.
+    pub(crate) fn render(&self, now: &Now) -> String {
+        self.record(|| {
+            gauge!("veilsight_sessions").set(now.sessions as f64);
+            gauge!("veilsight_infer_jobs").set(now.jobs as f64);
+            gauge!("veilsight_purification_waiting_tiles").set(now.waiting_tiles as f64);
+            gauge!("veilsight_purification_working_tiles").set(now.working_tiles as f64);
+            gauge!("veilsight_purification_device", "device" => now.device.clone()).set(1.0);
         });
         self.handle.render()
     }
@@ -88,4 +116,17 @@ fn describe() {
     metrics::describe_histogram!("veilsight_infer_seconds", "Computing time of an encrypted inference, without waiting");
     metrics::describe_gauge!("veilsight_sessions", "Live sessions");
     metrics::describe_gauge!("veilsight_infer_jobs", "Jobs that run or wait on the worker threads");
+    metrics::describe_counter!(
+        "veilsight_purification_passes_total",
+        "Batches: passes through a purifier, one step of all tiles in it"
+    );
+    metrics::describe_counter!(
+        "veilsight_purification_tile_steps_total",
+        "Steps of tiles; over passes, the mean size of a batch"
+    );
+    metrics::describe_histogram!("veilsight_purification_pass_seconds", "Computing time of a pass");
+    metrics::describe_counter!("veilsight_purification_jobs_total", "Jobs by the state that they came into");
+    metrics::describe_gauge!("veilsight_purification_waiting_tiles", "Tiles in the queue");
+    metrics::describe_gauge!("veilsight_purification_working_tiles", "Tiles in the batch");
+    metrics::describe_gauge!("veilsight_purification_device", "The device that purifies, as a label");
 }

@@ -40,7 +40,7 @@ impl Problem {
         Self { status, slug, title, detail: detail.into(), retry_after_s: None }
     }
 
-    fn retry_after(mut self, seconds: u64) -> Self {
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_s = Some(seconds.max(1));
         self
     }

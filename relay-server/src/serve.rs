@@ -23,8 +23,8 @@ use crate::http;
 use crate::state::App;
 
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(30);
-/// How late a deadline may be noticed.
-const ROUNDS_EVERY: Duration = Duration::from_secs(1);
+/// How late a deadline of a round, or the end of a purification's time, may be noticed.
+const DEADLINES_EVERY: Duration = Duration::from_secs(1);
 
 /// Opens a relay and serves it until `shutdown` resolves and the open requests are answered.
 ///
@@ -104,12 +104,14 @@ impl Relay {
         let admin = admin.map(|(listener, router)| tokio::spawn(accept(listener, router, limits.clone(), stopped.clone())));
         self.app.rounds.uploads.clear();
         let housekeeping = tokio::spawn(keep_house(Arc::clone(&self.app)));
-        let rounds = tokio::spawn(keep_rounds(Arc::clone(&self.app)));
+        let rounds = tokio::spawn(keep_deadlines(Arc::clone(&self.app)));
+        let purifying = tokio::spawn(Arc::clone(&self.app).keep_purifying());
         let main = tokio::spawn(accept(listener, router, limits, stopped));
         shutdown.await;
         tracing::info!("stopping: open requests are being answered");
         drop(stop);
         self.app.rounds.events.close();
+        self.app.purification.events.close();
         // Neither task panics or is aborted before this point, so there is nothing to learn from how they ended.
         let _ = main.await;
         if let Some(admin) = admin {
@@ -117,6 +119,7 @@ impl Relay {
         }
         housekeeping.abort();
         rounds.abort();
+        purifying.abort();
         self.app.store.close().await;
         tracing::info!("stopped");
         Ok(())
@@ -131,13 +134,14 @@ async fn keep_house(app: Arc<App>) {
     }
 }
 
-/// Goes on with the rounds that are stored, from the first moment on.
-async fn keep_rounds(app: Arc<App>) {
-    let mut ticks = tokio::time::interval(ROUNDS_EVERY);
+/// Goes on with the rounds that are stored, from the first moment on, and ends purifications in time.
+async fn keep_deadlines(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(DEADLINES_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         app.settle_all().await;
+        app.keep_lifetimes().await;
     }
 }
 

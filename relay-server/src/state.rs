@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::error::RelayError;
 use crate::infer::Workers;
 use crate::metrics::Metrics;
+use crate::purification::Purification;
 use crate::rate::RateLimiter;
 use crate::rounds::Rounds;
 use crate::sessions::Sessions;
@@ -31,6 +32,7 @@ pub(crate) struct App {
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
     pub(crate) rounds: Rounds,
+    pub(crate) purification: Purification,
 }
 
 impl App {
@@ -50,6 +52,7 @@ impl App {
             in_flight: Arc::new(Semaphore::new(limits.in_flight)),
             metrics: Metrics::new()?,
             rounds: Rounds::open(&config.federation, &config.data_dir)?,
+            purification: Purification::open(&config.purification, &zoo)?,
             zoo,
             store,
             config,

@@ -15,10 +15,11 @@ pub(crate) enum TokenKind {
     Site,
     Viewer,
     Invitation,
+    Job,
 }
 
 impl TokenKind {
-    const ALL: [Self; 4] = [Self::Admin, Self::Site, Self::Viewer, Self::Invitation];
+    const ALL: [Self; 5] = [Self::Admin, Self::Site, Self::Viewer, Self::Invitation, Self::Job];
 
     const fn prefix(self) -> &'static str {
         match self {
@@ -26,6 +27,7 @@ impl TokenKind {
             Self::Site => "vss_",
             Self::Viewer => "vsv_",
             Self::Invitation => "vsi_",
+            Self::Job => "vsj_",
         }
     }
 

@@ -27,6 +27,11 @@ impl Weights {
         Ok(Self { plain: plain.into(), gzip: gzip.into() })
     }
 
+    /// The file.
+    pub(crate) fn plain(&self) -> &[u8] {
+        &self.plain
+    }
+
     /// The bytes to send to whoever asks with `headers`, and whether they are compressed.
     pub(crate) fn for_request(&self, headers: &HeaderMap) -> (Bytes, bool) {
         let gzip = accepts_gzip(headers);

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use axum::body::Bytes;
 use models::card::HEAD_FILE;
 use models::pack::sha256_hex;
-use models::{DetectorCard, ModelCard, QuantisedHead, RelayPack};
+use models::{DetectorCard, ModelCard, PurifierCard, QuantisedHead, RelayPack};
 
 use crate::answer::{Head, PARAMETERS};
 use crate::error::RelayError;
@@ -21,6 +21,8 @@ pub(crate) struct Model {
     pub(crate) encoder: Weights,
     /// Nothing where the pack has no detector.
     detector: Option<Weights>,
+    /// Nothing where the pack has no purifier.
+    purifier: Option<Weights>,
     first: Arc<Served>,
     active: RwLock<Arc<Served>>,
 }
@@ -57,7 +59,7 @@ impl Served {
         Self::derive(stored.version, card, card_bytes, &head)
     }
 
-    /// The card of a head that a round made, with the detector that the pack has now: the one that the relay serves.
+    /// The card of a head that a round made, with the detector and the purifier that the pack has now: those that the relay serves.
     ///
     /// # Errors
     /// A sentence where it is damaged or belongs to another encoder than the pack's.
@@ -66,10 +68,11 @@ impl Served {
         if card.encoder.sha256 != model.shipped.encoder.sha256 {
             return Err("it was learned with another encoder than the pack's".to_owned());
         }
-        if card.detector == model.shipped.detector {
+        if card.detector == model.shipped.detector && card.purifier == model.shipped.purifier {
             return Ok((card, stored.card.clone().into_bytes()));
         }
         card.detector.clone_from(&model.shipped.detector);
+        card.purifier.clone_from(&model.shipped.purifier);
         let text = card.to_json().map_err(|error| error.to_string())?;
         Ok((card, text.into_bytes()))
     }
@@ -89,6 +92,7 @@ impl Model {
             shipped: pack.card,
             encoder: Weights::new(pack.encoder_bytes)?,
             detector: pack.detector_bytes.map(Weights::new).transpose()?,
+            purifier: pack.purifier_bytes.map(Weights::new).transpose()?,
             active: RwLock::new(Arc::clone(&first)),
             first,
         })
@@ -101,6 +105,11 @@ impl Model {
     /// The detector's card and file, where the pack has one.
     pub(crate) fn detector(&self) -> Option<(&DetectorCard, &Weights)> {
         self.shipped.detector.as_ref().zip(self.detector.as_ref())
+    }
+
+    /// The purifier's card and file, where the pack has one.
+    pub(crate) fn purifier(&self) -> Option<(&PurifierCard, &Weights)> {
+        self.shipped.purifier.as_ref().zip(self.purifier.as_ref())
     }
 
     /// The head that the pack ships.

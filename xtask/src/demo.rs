@@ -8,6 +8,7 @@ use std::{env, fs};
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::relays::Relays;
 use crate::steps::{command, run};
 use crate::{browser_build, consortium, page_build, root, target, tools};
 
@@ -29,6 +30,9 @@ pub struct Demo {
     /// Also found a consortium of so many sites (3 to 63) for the model `brain-mri`, and print their invitations.
     #[arg(long)]
     sites: Option<u16>,
+    /// Run so many independent relays, on this port and those after it: the page deals the tiles of a flagged image among them.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+    relays: u16,
 }
 
 impl Demo {
@@ -50,15 +54,16 @@ impl Demo {
         let data = root().join(&self.data_dir);
         fs::create_dir_all(&data).with_context(|| format!("the data folder {} cannot be made", data.display()))?;
         let admin = Administrator::load_or_make(&relay, &data)?;
-        let mut command = command(&relay.to_string_lossy(), &["--listen", &format!("127.0.0.1:{}", self.port)]);
-        command.arg("--data-dir").arg(&data);
+        let relays = Relays::new(self.port, self.relays)?;
+        let mut command = relays.relay(&relay, self.port, &data);
         command.arg("--www").arg(root().join("www/dist"));
-        command.arg("--models").arg(root().join("models/zoo"));
         command.env("VEILSIGHT_RELAY_FEDERATION__ADMIN_TOKEN_SHA256", &admin.sha256);
         println!("Open http://127.0.0.1:{} in a browser; stop with Ctrl-C.", self.port);
         println!("The administrator's token is in {}.", admin.file.display());
+        let _beside = relays.start_others(&relay, &data)?;
         match self.sites {
             Some(sites) => consortium::run_beside(command, self.port, sites, &admin.file),
+            None if self.relays > 1 => run(command),
             None => replace(command),
         }
     }

@@ -7,6 +7,7 @@ mod consortium;
 mod counts;
 mod demo;
 mod page_build;
+mod relays;
 mod stamp;
 mod steps;
 mod tools;

@@ -1,7 +1,8 @@
 //! Purifying the image whose token is kept: on this device, or on relays that get noised tiles of it.
 
 use js_sys::{Function, Object, Reflect, Uint8Array};
-use purify::{Bound, Change, Consent, Mission, Plan, RelayState};
+use models::{ModelError, PurifierCard};
+use purify::{Bound, Change, Consent, Mission, Order, Plan, RelayReport, RelayState, Report};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 use web_sys::{AbortSignal, Url};
@@ -71,6 +72,13 @@ struct RelayPart {
     error: Option<String>,
 }
 
+impl From<(String, RelayReport)> for RelayPart {
+    fn from((url, report): (String, RelayReport)) -> Self {
+        let RelayReport { tiles, share, state, error } = report;
+        Self { url, tiles, share, state, error: error.map(|error| capitalised(&error)) }
+    }
+}
+
 /// Purified pixels, and who has done what.
 struct Outcome {
     pixels: Zeroizing<Vec<f32>>,
@@ -86,8 +94,7 @@ impl Client {
     /// # Errors
     /// A `ClientError` object `{code, message, action}` where tiles cannot be dealt to them, or the model has no purifier.
     pub fn purify_plan(&self, relays: usize) -> Result<JsValue, JsValue> {
-        let purifier = self.card.purifier.as_ref().ok_or(models::ModelError::NoPurifier).map_err(ClientError::from)?;
-        let bound = Bound::of(&purifier.remote, self.card.preprocess.size, relays).map_err(ClientError::from)?;
+        let bound = Bound::of(&self.purifier_card()?.remote, self.card.preprocess.size, relays).map_err(ClientError::from)?;
         Ok(to_js(&bound)?)
     }
 
@@ -119,16 +126,17 @@ impl Client {
     async fn restore(&mut self, options: &Options, events: &Events, signal: &AbortSignal) -> Result<JsValue, ClientError> {
         let held = self.held.as_ref().ok_or_else(|| ClientError::internal("there is no image to purify"))?;
         let before = Zeroizing::new(self.card.preprocess.pixels_of(&held.input));
-        let score = held.score;
-        self.load_purifier(events, signal).await?;
-        let purifier = self.purifier.as_ref().ok_or_else(|| ClientError::internal("there is no purifier"))?;
-        let plan = plan(purifier, options, score)?;
+        let plan = plan(self.purifier_card()?, options, held.score)?;
         let treatment = Treatment { r#where: options.r#where, t: plan.t, steps: plan.steps };
 
+        if options.r#where == Place::Device {
+            // Before the clock starts; relays may leave nothing for it to do.
+            self.purifier(events, signal).await?;
+        }
         let clock = Clock::start(events, Step::Purify);
         let outcome = match options.r#where {
-            Place::Device => self.purify_here(purifier, &plan, &before, events, signal).await?,
-            Place::Relays => self.purify_there(purifier, plan, &before, options, events, signal).await?,
+            Place::Device => self.purify_here(&plan, &before, events, signal).await?,
+            Place::Relays => self.purify_there(plan, &before, options, events, signal).await?,
         };
         let ms = clock.stop();
 
@@ -146,30 +154,33 @@ impl Client {
         Ok(answer)
     }
 
-    async fn load_purifier(&mut self, events: &Events, signal: &AbortSignal) -> Result<(), ClientError> {
-        if self.purifier.is_none() {
-            let purifier = Purifier::load(&self.http, events, &self.model, &self.card, &self.backend, signal).await?;
-            self.purifier = Some(purifier);
-        }
-        Ok(())
+    fn purifier_card(&self) -> Result<&PurifierCard, ClientError> {
+        Ok(self.card.purifier.as_ref().ok_or(ModelError::NoPurifier)?)
+    }
+
+    /// The purifier, fetched and loaded where it is needed for the first time.
+    async fn purifier(&mut self, events: &Events, signal: &AbortSignal) -> Result<&Purifier, ClientError> {
+        let purifier = match self.purifier.take() {
+            Some(purifier) => purifier,
+            None => Purifier::load(&self.http, events, &self.model, &self.card, &self.backend, signal).await?,
+        };
+        Ok(self.purifier.insert(purifier))
     }
 
     async fn purify_here(
-        &self,
-        purifier: &Purifier,
+        &mut self,
         plan: &Plan,
         pixels: &[f32],
         events: &Events,
         signal: &AbortSignal,
     ) -> Result<Outcome, ClientError> {
         let side = self.card.preprocess.size;
-        let purified = purifier.image(pixels, side, plan, seed()?, events, signal).await?;
+        let purified = self.purifier(events, signal).await?.image(pixels, side, plan, seed()?, events, signal).await?;
         Ok(Outcome { pixels: Zeroizing::new(purified), relays: Vec::new(), local_tiles: 0 })
     }
 
     async fn purify_there(
-        &self,
-        purifier: &Purifier,
+        &mut self,
         plan: Plan,
         pixels: &[f32],
         options: &Options,
@@ -181,18 +192,16 @@ impl Client {
         let channels = self.card.preprocess.channels.count() as u8;
         let mut mission = Mission::new(plan, pixels, channels, addresses.len(), consent, seed()?)?;
         let lines = addresses.iter().map(|address| self.http.to(address));
-        let remote = Remote::new(lines, purifier, events, signal, options.slow_ms.unwrap_or(SLOW_MS))?;
-        remote.run(&mut mission).await?;
+        let left = Remote::new(lines, events, signal, options.slow_ms.unwrap_or(SLOW_MS))?.run(&mut mission).await?;
+        for Order { number, request, .. } in left {
+            let result = self.purifier(events, signal).await?.tiles(&request, signal).await?;
+            mission.took(number, &result)?;
+            events.progress(Step::Purify, mission.done() as f64, mission.total() as f64);
+        }
 
-        let report = mission.report();
-        let relays = addresses.into_iter().zip(report.relays).map(|(url, part)| RelayPart {
-            url,
-            tiles: part.tiles,
-            share: part.share,
-            state: part.state,
-            error: part.error.map(|error| capitalised(&error)),
-        });
-        Ok(Outcome { pixels: Zeroizing::new(mission.finish()?), relays: relays.collect(), local_tiles: report.local_tiles })
+        let Report { relays, local_tiles } = mission.report();
+        let relays = addresses.into_iter().zip(relays).map(RelayPart::from).collect();
+        Ok(Outcome { pixels: Zeroizing::new(mission.finish()?), relays, local_tiles })
     }
 
     /// Pixels `[C, H, H]` as a canvas takes them: `{width, height, rgba}`.
@@ -208,8 +217,7 @@ impl Client {
 }
 
 /// The noise level that the detector's score asks for; on relays at least as much as tiles must have.
-fn plan(purifier: &Purifier, options: &Options, score: Option<f32>) -> Result<Plan, ClientError> {
-    let card = purifier.card();
+fn plan(card: &PurifierCard, options: &Options, score: Option<f32>) -> Result<Plan, ClientError> {
     let level = score.and_then(|score| card.level(score));
     let level = level.ok_or_else(|| ClientError::internal("this image is not one to purify"))?;
     let steps = if options.steps == 0 { card.steps } else { options.steps };

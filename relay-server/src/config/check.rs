@@ -19,7 +19,10 @@ impl Config {
             }
         }
         for origin in &self.cors.allow_origins {
-            check_origin(origin)?;
+            check_origin("cors.allow_origins", origin)?;
+        }
+        for origin in &self.purification.relays {
+            check_origin("purification.relays", origin)?;
         }
         if self.admin_listen == Some(self.listen) && self.listen.port() != 0 {
             return wrong("`admin_listen` equals `listen`; choose another port or leave it out.".to_owned());
@@ -40,8 +43,8 @@ impl Config {
         )
     }
 
-    fn numbers(&self) -> [(&'static str, u64); 16] {
-        let (limits, sessions, federation) = (&self.limits, &self.sessions, &self.federation);
+    fn numbers(&self) -> [(&'static str, u64); 21] {
+        let (limits, sessions, federation, purification) = (&self.limits, &self.sessions, &self.federation, &self.purification);
         [
             ("limits.connections", limits.connections as u64),
             ("limits.in_flight", limits.in_flight as u64),
@@ -59,6 +62,11 @@ impl Config {
             ("federation.upload_timeout_ms", federation.upload_timeout_ms),
             ("federation.uploads", federation.uploads as u64),
             ("federation.event_streams", federation.event_streams as u64),
+            ("purification.batch", purification.batch as u64),
+            ("purification.queue_tiles", purification.queue_tiles as u64),
+            ("purification.jobs_per_site", purification.jobs_per_site.into()),
+            ("purification.timeout_s", purification.timeout_s),
+            ("purification.ttl_s", purification.ttl_s),
         ]
     }
 
@@ -92,7 +100,7 @@ fn real(path: &Path) -> PathBuf {
     existing.unwrap_or(absolute)
 }
 
-fn check_origin(origin: &str) -> Result<(), RelayError> {
+fn check_origin(key: &str, origin: &str) -> Result<(), RelayError> {
     let exact = || {
         let uri: Uri = origin.parse().ok()?;
         let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "https" | "http"))?;
@@ -103,7 +111,7 @@ fn check_origin(origin: &str) -> Result<(), RelayError> {
         return Ok(());
     }
     wrong(format!(
-        "`cors.allow_origins` holds `{origin}`, which is no exact origin; write for example https://hospital.example \
+        "`{key}` holds `{origin}`, which is no exact origin; write for example https://hospital.example \
          (scheme, lower-case host, port if unusual; no path, no slash at the end, no *)."
     ))
 }

@@ -6,9 +6,11 @@
 mod check;
 mod flags;
 mod load;
+mod purification;
 
 pub use flags::Flags;
 pub use load::load;
+pub use purification::{Device, Purification};
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -48,6 +50,8 @@ pub struct Config {
     pub budget: Budget,
     /// Consortia and their rounds.
     pub federation: Federation,
+    /// Purification of tiles.
+    pub purification: Purification,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -68,6 +72,7 @@ impl Default for Config {
             infer: Infer::default(),
             budget: Budget::default(),
             federation: Federation::default(),
+            purification: Purification::default(),
             log: Log::default(),
         }
     }

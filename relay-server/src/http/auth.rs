@@ -8,7 +8,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use federation::api::Role;
 
+use crate::client::ClientId;
 use crate::problem::Problem;
+use crate::purification::{Holder, JobId};
 use crate::state::App;
 use crate::store::RoundId;
 use crate::tokens::{TokenKind, hash, same};
@@ -125,6 +127,42 @@ impl FromRequestParts<Arc<App>> for Sight {
         }
         let participant = app.store.participant(&hash(token)).await?.ok_or_else(Problem::unauthorised)?;
         Ok(Self::One(participant.consortium))
+    }
+}
+
+/// Whom a purification counts for: the site whose token is sent, else the client's address. It has room for another job.
+pub(super) struct Admitted(pub(super) ClientId);
+
+impl FromRequestParts<Arc<App>> for Admitted {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let site = match parts.headers.contains_key(header::AUTHORIZATION) {
+            true => site_of(app, bearer(&parts.headers)?).await?,
+            // Every POST has its client.
+            false => *parts.extensions.get().ok_or_else(Problem::internal)?,
+        };
+        app.admit(site).await?;
+        Ok(Self(site))
+    }
+}
+
+/// A site by the beginning of its token's hash.
+async fn site_of(app: &App, token: &str) -> Result<ClientId, Problem> {
+    let hash = hash(token);
+    let participant = app.store.participant(&hash).await?.filter(|participant| participant.role == Role::Site);
+    let mut id = [0; 16];
+    id.copy_from_slice(&hash[..16]);
+    participant.map(|_| ClientId(id)).ok_or_else(Problem::unauthorised)
+}
+
+impl FromRequestParts<Arc<App>> for Holder {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let token = bearer(&parts.headers)?.to_owned();
+        let id = place(parts, app).await.remove("job").and_then(|name| JobId::parse(&name));
+        app.job_holder(id.ok_or_else(Problem::unknown_job)?, &token).await
     }
 }
 

@@ -47,6 +47,9 @@ pub(super) struct ModelEntry {
     /// The detector, where the model has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     detector: Option<FileEntry>,
+    /// The purifier, where the model has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purifier: Option<FileEntry>,
     /// Name of the encryption parameters.
     parameters: &'static str,
 }
@@ -96,6 +99,7 @@ impl From<&Model> for ModelEntry {
             card: format!("/v1/models/{id}/card.json"),
             encoder: FileEntry::new(id, "encoder.safetensors", &card.encoder.sha256, card.encoder.bytes),
             detector: model.detector().map(|(card, _)| FileEntry::new(id, "detector", &card.sha256, card.bytes)),
+            purifier: model.purifier().map(|(card, _)| FileEntry::new(id, "purifier", &card.sha256, card.bytes)),
             parameters: PARAMETERS.name(),
         }
     }
@@ -199,6 +203,27 @@ pub(super) async fn detector(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (card, file) = model.detector().ok_or_else(Problem::no_detector)?;
+    Ok(weights(&headers, version, &card.sha256, file))
+}
+
+/// The purifier of a model.
+#[utoipa::path(
+    get,
+    path = "/v1/models/{id}/purifier",
+    tag = "models",
+    params(("id" = String, Path, description = "Name of the model"), FileVersion),
+    responses(
+        (status = 200, description = "The purifier's weights", content_type = "application/octet-stream"),
+        (status = 304, description = "The purifier that the client has is current"),
+        (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn purifier(
+    Named(model): Named,
+    version: Result<Query<FileVersion>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (card, file) = model.purifier().ok_or_else(Problem::no_purifier)?;
     Ok(weights(&headers, version, &card.sha256, file))
 }
 

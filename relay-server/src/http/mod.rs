@@ -11,6 +11,7 @@ mod limits;
 mod observe;
 mod openapi;
 mod ops;
+mod purifications;
 pub(crate) mod request_id;
 mod rounds;
 mod routes;

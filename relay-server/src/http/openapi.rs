@@ -16,18 +16,19 @@ use utoipa::{Modify, OpenApi};
     tags(
         (name = "models", description = "Public parts of model packs"),
         (name = "inference", description = "Sessions and encrypted inference"),
+        (name = "purification", description = "Noised tiles in, purified tiles out"),
         (name = "federation", description = "Consortia, rounds, published heads"),
         (name = "operation", description = "For operators"),
     )
 )]
 pub(super) struct Description;
 
-/// The bearer tokens of administrators, sites and viewers.
+/// The bearer tokens of administrators, sites, viewers and purification jobs.
 struct Tokens;
 
 impl Modify for Tokens {
     fn modify(&self, document: &mut Document) {
-        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token: vsa_…, vss_… or vsv_…"));
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("A token: vsa_…, vss_…, vsv_… or vsj_…"));
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("token", SecurityScheme::Http(scheme.build()));
     }

@@ -10,6 +10,7 @@ use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::metrics::Now;
 use crate::state::App;
 
 /// Whether the relay can answer inferences.
@@ -18,6 +19,18 @@ pub(super) struct Readiness {
     ready: bool,
     /// What is missing, a sentence each.
     reasons: Vec<String>,
+    purification: PurificationNow,
+}
+
+/// What purifies, and how much there is to do.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PurificationNow {
+    /// `cpu`, or `gpu` and its name.
+    device: String,
+    /// Tiles in the queue.
+    waiting_tiles: usize,
+    /// Tiles in the batch.
+    working_tiles: usize,
 }
 
 /// The API's description as JSON text.
@@ -40,14 +53,23 @@ pub(super) async fn healthz() -> impl IntoResponse {
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> impl IntoResponse {
     let reasons = app.reasons_not_ready().await;
     let ready = reasons.is_empty();
+    let (waiting_tiles, working_tiles) = app.purification.tiles();
+    let purification = PurificationNow { device: app.purification.device(), waiting_tiles, working_tiles };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, [(header::CACHE_CONTROL, "no-store")], Json(Readiness { ready, reasons }))
+    (status, [(header::CACHE_CONTROL, "no-store")], Json(Readiness { ready, reasons, purification }))
 }
 
 /// Counters and times in the text format of Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "operation", responses((status = 200, body = String, content_type = "text/plain")))]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
-    let text = app.metrics.render(app.sessions.sweep(Instant::now()), app.workers.jobs());
+    let (waiting_tiles, working_tiles) = app.purification.tiles();
+    let text = app.metrics.render(&Now {
+        sessions: app.sessions.sweep(Instant::now()),
+        jobs: app.workers.jobs(),
+        waiting_tiles,
+        working_tiles,
+        device: app.purification.device(),
+    });
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4"), (header::CACHE_CONTROL, "no-store")], text)
 }
 

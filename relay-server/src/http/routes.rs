@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use super::openapi::Description;
 use super::ops::Document;
-use super::{consortia, cors, handlers, headers, limits, observe, ops, rounds, static_files, versions};
+use super::{consortia, cors, handlers, headers, limits, observe, ops, purifications, rounds, static_files, versions};
 use crate::problem::Problem;
 use crate::state::App;
 
@@ -48,6 +48,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(handlers::card))
         .routes(routes!(handlers::encoder))
         .routes(routes!(handlers::detector))
+        .routes(routes!(handlers::purifier))
         .routes(routes!(handlers::make_session))
         .routes(routes!(handlers::infer))
         .routes(routes!(versions::list))
@@ -68,6 +69,12 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(rounds::answer))
         .routes(routes!(rounds::result))
         .routes(routes!(rounds::events))
+        .routes(routes!(purifications::purifiers))
+        .routes(routes!(purifications::submit))
+        .routes(routes!(purifications::view))
+        .routes(routes!(purifications::events))
+        .routes(routes!(purifications::result))
+        .routes(routes!(purifications::cancel))
 }
 
 /// What may take longer than other requests, and bounds its own time.
@@ -99,7 +106,7 @@ fn around(app: &Arc<App>, router: Router) -> Router {
         None => router,
     };
     router
-        .layer(from_fn_with_state(Arc::clone(app), headers::strict))
+        .layer(from_fn_with_state(headers::Strict::new(&app.config), headers::strict))
         .layer(from_fn_with_state(Arc::clone(app), observe::observe))
 }
 

@@ -10,7 +10,7 @@ use crate::store::Kind;
 
 impl Problem {
     pub(crate) fn unauthorised() -> Self {
-        let detail = "Send the token that the enrolment gave, as `Authorization: Bearer …`; it is missing or unknown here.";
+        let detail = "Send the token that the enrolment or the purification gave, as `Authorization: Bearer …`; it is missing or unknown here.";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorised", "Not authorised", detail)
     }
 

@@ -9,6 +9,7 @@ mod consortia;
 mod heads;
 mod invitations;
 mod messages;
+mod purifications;
 mod rounds;
 mod url;
 
@@ -18,11 +19,13 @@ pub(crate) use consortia::{Founded, Registered};
 pub(crate) use heads::StoredHead;
 pub(crate) use invitations::{Enrolling, Invited, TakenUp};
 pub(crate) use messages::{Kind, RoundId, Stored, WHOLE_ROUND};
+pub(crate) use purifications::JobRow;
 pub(crate) use rounds::{RoundRow, Step, Stepped, state_name};
 pub use url::DatabaseUrl;
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
@@ -51,7 +54,12 @@ pub(crate) struct Store {
     counts: AnyPool,
     /// What begins a change: SQLite must take its one write lock at once, or two readers could both want it later.
     begin: &'static str,
+    /// Something was deleted that may still lie in SQLite's log of writes. At first, an earlier process may have left it so.
+    to_scrub: AtomicBool,
 }
+
+/// How a change begins in SQLite.
+const BEGIN_IMMEDIATE: &str = "BEGIN IMMEDIATE";
 
 impl Store {
     /// Opens the database that `url` names, or the file in `data_dir`, and brings it up to date.
@@ -70,7 +78,7 @@ impl Store {
         let options = AnyConnectOptions::from_url(&url)?;
         let pool = sqlite_pool(&options, DURABLE).await?;
         SQLITE.run(&pool).await?;
-        Ok(Self { counts: sqlite_pool(&options, QUICK).await?, pool, begin: "BEGIN IMMEDIATE" })
+        Ok(Self { counts: sqlite_pool(&options, QUICK).await?, pool, begin: BEGIN_IMMEDIATE, to_scrub: AtomicBool::new(true) })
     }
 
     async fn open_postgres(url: &DatabaseUrl) -> Result<Self, RelayError> {
@@ -78,7 +86,11 @@ impl Store {
         let pool = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(Duration::from_secs(5));
         let pool = pool.connect_with(options).await?;
         POSTGRES.run(&pool).await?;
-        Ok(Self { counts: pool.clone(), pool, begin: "BEGIN" })
+        Ok(Self { counts: pool.clone(), pool, begin: "BEGIN", to_scrub: AtomicBool::new(false) })
+    }
+
+    fn is_sqlite(&self) -> bool {
+        self.begin == BEGIN_IMMEDIATE
     }
 
     /// Begins a change; it is undone unless it is committed.
@@ -178,6 +190,10 @@ mod tests {
             (
                 include_str!("../../migrations/sqlite/0002_federation.sql"),
                 include_str!("../../migrations/postgres/0002_federation.sql"),
+            ),
+            (
+                include_str!("../../migrations/sqlite/0003_purification.sql"),
+                include_str!("../../migrations/postgres/0003_purification.sql"),
             ),
         ] {
             assert_eq!(plain(sqlite), plain(postgres));

@@ -14,22 +14,22 @@ use crate::postgres::Postgres;
 use crate::sites::*;
 
 /// A relay in a process of its own.
-struct Process<'a> {
+pub struct Process<'a> {
     place: &'a Place,
     database: Option<String>,
     child: Child,
-    api: Api,
+    pub api: Api,
     kills: u32,
 }
 
 impl<'a> Process<'a> {
-    fn start(place: &'a Place, database: Option<String>) -> Self {
+    pub fn start(place: &'a Place, database: Option<String>) -> Self {
         let (child, api) = spawn(place, database.as_deref());
         Self { place, database, child, api, kills: 0 }
     }
 
     /// SIGKILL, and a new start.
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.kills += 1;
@@ -59,7 +59,8 @@ fn spawn(place: &Place, database: Option<&str>) -> (Child, Api) {
     command.current_dir(place.path()).env_clear().args(["--models", "zoo", "--listen", "127.0.0.1:0"]);
     command
         .env("VEILSIGHT_RELAY_FEDERATION__ADMIN_TOKEN_SHA256", admin_hash())
-        .env("VEILSIGHT_RELAY_LIMITS__POSTS_PER_MINUTE", "0");
+        .env("VEILSIGHT_RELAY_LIMITS__POSTS_PER_MINUTE", "0")
+        .env("VEILSIGHT_RELAY_PURIFICATION__DEVICE", "cpu");
     if let Some(url) = database {
         command.env("VEILSIGHT_RELAY_DATABASE_URL", url);
     }

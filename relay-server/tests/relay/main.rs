@@ -5,6 +5,7 @@
 mod common;
 mod config;
 mod consortia;
+mod erasure;
 mod heads;
 mod inference;
 mod kill;
@@ -12,6 +13,8 @@ mod load;
 mod page;
 mod postgres;
 mod privacy;
+mod purification;
+mod purifier;
 mod random;
 mod rounds;
 mod sites;

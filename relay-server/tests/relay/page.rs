@@ -97,7 +97,7 @@ async fn wrong_addresses_and_methods_are_problems_too() {
 async fn preflight(server: &Server, origin: &str) -> Response {
     let request = server.http.request(Method::OPTIONS, server.url(INFER)).header("origin", origin);
     let request = request.header("access-control-request-method", "POST");
-    request.header("access-control-request-headers", "content-type").send().await.unwrap()
+    request.header("access-control-request-headers", "authorization, content-type").send().await.unwrap()
 }
 
 #[tokio::test]
@@ -110,7 +110,10 @@ async fn only_allowed_origins_may_read_and_call() {
         let response = preflight(&server, origin).await;
         assert_eq!(response.headers()["access-control-allow-origin"], origin);
         assert_eq!(response.headers()["access-control-max-age"], "600");
-        assert!(response.headers()["access-control-allow-headers"].to_str().unwrap().contains("content-type"));
+        let allowed = |name: &str| response.headers()[name].to_str().unwrap().to_lowercase();
+        let headers = allowed("access-control-allow-headers");
+        assert!(headers.contains("content-type") && headers.contains("authorization"), "{headers}");
+        assert!(allowed("access-control-allow-methods").contains("delete"));
         for path in ["/v1/models", "/app-5XQ7KTLZ.js", "/nothing"] {
             let response = server.http.get(server.url(path)).header("origin", origin).send().await.unwrap();
             let headers = response.headers();
@@ -158,7 +161,7 @@ async fn operations(server: &Server, document: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {
-            let url = server.url(&path.replace("{id}", MODEL).replace("{number}", "1"));
+            let url = server.url(&path.replace("{id}", MODEL).replace("{number}", "1").replace("{job}", &"0".repeat(32)));
             let request = server.http.request(method.to_uppercase().parse().unwrap(), url);
             let status = request.send().await.unwrap().status().as_u16();
             assert!(!matches!(status, 404 | 405 | 500), "{method} {path} is described and answers {status}");
@@ -171,11 +174,12 @@ async fn operations(server: &Server, document: &Value) -> BTreeSet<String> {
 #[tokio::test]
 async fn the_description_has_every_route_and_no_other() {
     let place = Place::new();
-    place.add_detector(1);
+    place.add_purifier();
     let server = place.start().await;
     let document: Value = server.get("/openapi.json").await.json().await.unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     let routes = [
+        "delete /v1/purifications/{job}",
         "get /healthz",
         "get /metrics",
         "get /openapi.json",
@@ -193,7 +197,12 @@ async fn the_description_has_every_route_and_no_other() {
         "get /v1/models/{id}/card.json",
         "get /v1/models/{id}/detector",
         "get /v1/models/{id}/encoder.safetensors",
+        "get /v1/models/{id}/purifier",
         "get /v1/models/{id}/versions",
+        "get /v1/purifications/{job}",
+        "get /v1/purifications/{job}/events",
+        "get /v1/purifications/{job}/result",
+        "get /v1/purifiers",
         "post /v1/consortia",
         "post /v1/consortia/{id}/invitations",
         "post /v1/consortia/{id}/rounds",
@@ -202,6 +211,7 @@ async fn the_description_has_every_route_and_no_other() {
         "post /v1/consortia/{id}/rounds/{number}/confirmation",
         "post /v1/enrolments",
         "post /v1/models/{id}/infer",
+        "post /v1/purifications",
         "post /v1/sessions",
         "put /v1/consortia/{id}/rounds/{number}/contribution",
         "put /v1/models/{id}/active",

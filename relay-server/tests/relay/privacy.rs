@@ -28,6 +28,11 @@ pub fn capture_log() {
     });
 }
 
+/// All that was logged so far.
+pub fn logged() -> Vec<u8> {
+    LOG.lock().unwrap().clone()
+}
+
 #[tokio::test]
 async fn the_log_names_requests_and_holds_no_payload_and_no_address() {
     let place = Place::new();
@@ -41,7 +46,7 @@ async fn the_log_names_requests_and_holds_no_payload_and_no_address() {
     server.post(INFER, b"Jane-Doe".to_vec()).await;
     server.stop().await;
 
-    let log = LOG.lock().unwrap().clone();
+    let log = logged();
     let text = String::from_utf8_lossy(&log);
     let line = text.lines().find(|line| line.contains("the-one-to-find")).expect("the request is logged");
     assert!(line.contains("/v1/models/{id}/infer") && line.contains("status=200"), "{line}");
