@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The setting that is audited where a pack has no purifier yet.
-const DEFAULT: Remote = Remote { tile: 24, stride: 22, relays: 3, min_t: 100 };
+const DEFAULT: Remote = Remote { tile: 32, stride: 30, relays: 3, min_t: 75 };
 
 /// Rebuild images from the noised tiles that one, two … all relays are sent, as well as can be.
 #[derive(Args)]

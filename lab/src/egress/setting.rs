@@ -1,9 +1,6 @@
 //! How an image is cut, noised and dealt, and what is varied.
 
-use models::{
-    Schedule,
-    purifier::{PurifierCard, Remote},
-};
+use models::{Schedule, purifier::Remote};
 use purify::Plan;
 use serde::{Deserialize, Serialize};
 
@@ -24,9 +21,9 @@ impl Setting {
         Self { remote, turned: true, decoys: 0 }
     }
 
-    /// The plan of a mission under this setting. Who purifies does not matter here.
-    pub fn plan(&self, schedule: Schedule, purifier: [u8; 8]) -> Plan {
-        Plan { purifier, schedule, t: self.remote.min_t, steps: 1, remote: self.remote, decoys: self.decoys }
+    /// The plan of a mission under this setting. Which purifier is asked and for how many steps does not matter here.
+    pub fn plan(&self, schedule: Schedule) -> Plan {
+        Plan { purifier: [0; 8], schedule, t: self.remote.min_t, steps: 1, remote: self.remote, decoys: self.decoys }
     }
 
     /// The default, then one thing changed at a time: noise, turns, decoys, size of tiles, overlap, relays.
@@ -53,9 +50,4 @@ impl Setting {
         });
         all
     }
-}
-
-/// The schedule and the tag of a pack's purifier, else those of a pack that has none yet.
-pub fn purifier_of(card: Option<&PurifierCard>) -> (Schedule, [u8; 8]) {
-    card.map_or((Schedule::Linear, [0; 8]), |card| (card.schedule, card.tag()))
 }

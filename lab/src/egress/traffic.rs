@@ -56,7 +56,7 @@ impl Traffic {
     /// # Errors
     /// Where the setting is refused.
     pub fn of_mission(setting: &Setting, schedule: Schedule, pixels: &[f32], channels: usize, seed: [u8; 32]) -> Result<Self> {
-        let (plan, relays) = (setting.plan(schedule, [0; 8]), setting.remote.relays);
+        let (plan, relays) = (setting.plan(schedule), setting.remote.relays);
         let mut mission = Mission::new(plan, pixels, channels as u8, relays, Consent::OneRelayHoldsAll, seed)?;
         let orders = mission.orders()?;
         let messages = orders.iter().filter_map(|order| match order.holder {
