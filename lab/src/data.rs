@@ -70,9 +70,17 @@ impl Split {
     /// # Errors
     /// As [`Split::load`].
     pub fn load_labelled(folder: &Path, split: &str, label: &str, limit: Option<usize>) -> Result<Self> {
+        Self::load_columns(folder, split, [label, "file"], limit)
+    }
+
+    /// As [`Split::load_labelled`], with the files of another column too: `[label, file]`.
+    ///
+    /// # Errors
+    /// As [`Split::load`].
+    pub fn load_columns(folder: &Path, split: &str, columns: [&str; 2], limit: Option<usize>) -> Result<Self> {
         let (folder, seed) = parse_random(folder)?;
         let folder = folder.as_path();
-        let mut rows = read_index(folder, label)?;
+        let mut rows = read_index(folder, columns)?;
         if let Some(seed) = seed {
             redraw(&mut rows, seed);
         }
@@ -162,14 +170,14 @@ fn read_members<'a>(folder: &Path, rows: &[&'a Row]) -> Result<BTreeMap<(&'a str
     Ok(members)
 }
 
-fn read_index(folder: &Path, label: &str) -> Result<Vec<Row>> {
+fn read_index(folder: &Path, [label, file]: [&str; 2]) -> Result<Vec<Row>> {
     let path = folder.join("index.csv");
     let mut reader =
         csv::Reader::from_path(&path).with_context(|| format!("cannot read {}: is this a data folder?", path.display()))?;
     let headers = reader.headers()?.clone();
     let find = |name: &str| headers.iter().position(|h| h == name);
     let column = |name: &str| find(name).with_context(|| format!("{} has no column `{name}`", path.display()));
-    let (split, label, file) = (column("split")?, column(label)?, column("file")?);
+    let (split, label, file) = (column("split")?, column(label)?, column(file)?);
     let group = find("group");
     let mut rows = Vec::new();
     for record in reader.records() {

@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod pack;
 pub mod pipeline;
 pub mod plot;
+pub mod purify;
 pub mod records;
 pub mod report;
 pub mod train;

@@ -19,6 +19,7 @@ use crate::{
     },
     federate::record::FederateRecord,
     pack::FitRecord,
+    purify::{calibrate::PurifierRecord, examples::PurifiedExamples, fidelity::FidelityRecord},
     train::run::Summary,
 };
 
@@ -72,6 +73,12 @@ pub enum Record {
     Egress(Box<Egress>),
     /// Speed of purification.
     PurifyBench(Box<PurifyBench>),
+    /// The choice of a pack's purifier.
+    Purifier(Box<PurifierRecord>),
+    /// What purification does to clean images.
+    Fidelity(Box<FidelityRecord>),
+    /// Attacked phantoms, purified.
+    Purified(Box<PurifiedExamples>),
     /// A simulated consortium.
     Federate(Box<FederateRecord>),
 }

@@ -92,6 +92,7 @@ fn attack(name: &str, settings: Settings, guard: Option<&Roughness>) -> Vec<Outc
         judge: Judge { pipeline, guard: guard.map(|g| g as &dyn Guard) },
         surrogate: Some(network),
         detector: guard.map(|g| g as &dyn DetectorSlope),
+        purifier: None,
         settings,
     };
     arena.run(name.parse().unwrap(), cases, &|| ()).unwrap()
@@ -204,7 +205,7 @@ fn a_ball_of_no_radius_changes_nothing_and_a_seed_gives_the_same_again() {
 fn an_image_is_attacked_the_same_whatever_others_are_in_the_run() {
     let Ring { network, pipeline, cases } = ring();
     let judge = Judge { pipeline, guard: None };
-    let arena = Arena { network, judge, surrogate: None, detector: None, settings: Settings::default() };
+    let arena = Arena { network, judge, surrogate: None, detector: None, purifier: None, settings: Settings::default() };
     let all = arena.run("pgd-linf-0.05".parse().unwrap(), cases, &|| ()).unwrap();
     let last = arena.run("pgd-linf-0.05".parse().unwrap(), &cases[16..], &|| ()).unwrap();
     for (a, b) in all[16..].iter().zip(&last) {
@@ -226,7 +227,7 @@ fn who_knows_the_detector_passes_it_where_others_are_flagged() {
 fn written_images_are_answered_wrongly_from_their_files() {
     let Ring { network, pipeline, cases } = ring();
     let judge = Judge { pipeline, guard: None };
-    let arena = Arena { network, judge, surrogate: None, detector: None, settings: Settings::default() };
+    let arena = Arena { network, judge, surrogate: None, detector: None, purifier: None, settings: Settings::default() };
     let folder = tempfile::tempdir().unwrap();
     let found = evade(&arena, "pgd-linf-0.1".parse().unwrap(), cases, folder.path(), &|| ()).unwrap();
     assert!(found.len() > 6, "{}", found.len());
@@ -248,7 +249,7 @@ fn figures_add_up() {
     let guard = roughness();
     let judge = Judge { pipeline, guard: Some(&guard) };
     let settings = Settings { steps: Some(8), restarts: None };
-    let arena = Arena { network, judge, surrogate: None, detector: Some(&guard), settings };
+    let arena = Arena { network, judge, surrogate: None, detector: Some(&guard), purifier: None, settings };
     let before = Before::new(&arena, cases).unwrap();
     let clean = before.clean();
     let row = before.attack(&arena, "apgd-linf-0.1".parse().unwrap(), true, &|| ()).unwrap();

@@ -62,12 +62,32 @@ pub fn nmi(truth: &[f32], guess: &[f32], side: usize) -> f64 {
     mean_over_channels(truth, guess, side, nmi_of_plane)
 }
 
+/// SSIM of every window that lies inside the image, by its centre: [side − 10, side − 10], mean over the channels.
+///
+/// # Panics
+/// As [`ssim`].
+pub fn ssim_map(truth: &[f32], guess: &[f32], side: usize) -> Vec<f64> {
+    assert!(side >= WINDOW, "SSIM needs images of {WINDOW} pixels a side or more");
+    assert_eq!(truth.len(), guess.len(), "images of one size are compared");
+    let planes: Vec<_> = truth.chunks_exact(side * side).zip(guess.chunks_exact(side * side)).collect();
+    let inner = side - WINDOW + 1;
+    let mut sum = vec![0.0; inner * inner];
+    for (a, b) in &planes {
+        let of_plane = ssim_windows(&wide(a), &wide(b), side);
+        sum.iter_mut().zip(of_plane).for_each(|(s, v)| *s += v / planes.len() as f64);
+    }
+    sum
+}
+
 fn mean_over_channels(a: &[f32], b: &[f32], side: usize, of_plane: impl Fn(&[f64], &[f64]) -> f64) -> f64 {
     assert_eq!(a.len(), b.len(), "images of one size are compared");
-    let wide = |plane: &[f32]| plane.iter().map(|v| unit(*v)).collect::<Vec<f64>>();
     let planes = a.chunks_exact(side * side).zip(b.chunks_exact(side * side));
     let values: Vec<f64> = planes.map(|(a, b)| of_plane(&wide(a), &wide(b))).collect();
     values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn wide(plane: &[f32]) -> Vec<f64> {
+    plane.iter().map(|v| unit(*v)).collect()
 }
 
 fn unit(value: f32) -> f64 {
@@ -75,18 +95,22 @@ fn unit(value: f32) -> f64 {
 }
 
 fn ssim_of_plane(a: &[f64], b: &[f64], side: usize) -> f64 {
+    let windows = ssim_windows(a, b, side);
+    windows.iter().sum::<f64>() / windows.len() as f64
+}
+
+fn ssim_windows(a: &[f64], b: &[f64], side: usize) -> Vec<f64> {
     const C1: f64 = 0.01 * 0.01;
     const C2: f64 = 0.03 * 0.03;
     let product = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).collect::<Vec<f64>>();
     let [mean_a, mean_b] = [a, b].map(|plane| blur(plane, side));
     let [square_a, square_b, cross] = [product(a, a), product(b, b), product(a, b)].map(|plane| blur(&plane, side));
-    let windows = mean_a.len();
     let one = |i: usize| {
         let (ma, mb) = (mean_a[i], mean_b[i]);
         let (va, vb, c) = (square_a[i] - ma * ma, square_b[i] - mb * mb, cross[i] - ma * mb);
         (2.0 * ma * mb + C1) * (2.0 * c + C2) / ((ma * ma + mb * mb + C1) * (va + vb + C2))
     };
-    (0..windows).map(one).sum::<f64>() / windows as f64
+    (0..mean_a.len()).map(one).collect()
 }
 
 /// Weighted means of all windows inside the plane, [side − 10, side − 10].
@@ -160,6 +184,17 @@ mod tests {
         let luminance = (2.0 * 0.25 * 0.75 + 1e-4) / (0.25 * 0.25 + 0.75 * 0.75 + 1e-4);
         assert!((ssim(&a, &b, SIDE) - luminance).abs() < 1e-9);
         assert_eq!(nmi(&a, &b, SIDE), 0.0);
+    }
+
+    #[test]
+    fn the_map_tells_where_images_differ_and_its_mean_is_the_ssim() {
+        let side = 2 * SIDE;
+        let a: Vec<f32> = (0..side * side).map(|i| 0.3 + ((7 * i) % 11) as f32 / 40.0).collect();
+        let mut b = a.clone();
+        b[side + 1] = 1.0;
+        let map = ssim_map(&a, &b, side);
+        assert!((map.iter().sum::<f64>() / map.len() as f64 - ssim(&a, &b, side)).abs() < 1e-12);
+        assert!(map[0] < 0.999 && (map[map.len() - 1] - 1.0).abs() < 1e-12);
     }
 
     #[test]

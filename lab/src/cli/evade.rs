@@ -11,13 +11,15 @@ use crate::{
     attack::subjects::PHANTOMS,
     data::{self, Split},
     evasion::{
+        arena::Arena,
         cases::{self, Case},
         compare::{self, Comparison},
-        evade::evade,
+        evade::{Evaded, evade},
         examples::examples,
         registry::Spec,
     },
     pipeline::{Pipeline, pack_folder},
+    purify,
     records::{self, Record},
 };
 
@@ -72,7 +74,8 @@ pub struct Evade {
     /// Folder for the files.
     #[arg(long)]
     out: PathBuf,
-    /// Write a picture of the first ones with the detector's maps to docs/results, and a record to docs/results/runs; of phantoms only.
+    /// Write a picture of the first ones with the detector's maps and one of them purified to docs/results, and records to
+    /// docs/results/runs; of phantoms only.
     #[arg(long)]
     record: bool,
 }
@@ -106,13 +109,25 @@ impl Evade {
         }
         println!("{} of {} images, in {}", found.len(), cases.len(), self.out.display());
         if self.record {
-            let (examples, picture) = examples(&victim.arena(&pipeline), self.attack, &found, super::command_line())?;
-            let path = records::folder().join("..").join(&examples.file);
-            std::fs::write(&path, picture).with_context(|| format!("cannot write {}", path.display()))?;
-            let name = format!("examples-{}", examples.model);
-            println!("{}", records::write(&records::folder(), &name, &Record::Examples(Box::new(examples)))?.display());
+            self.show(&victim.arena(&pipeline), &found)?;
         }
         Ok(())
+    }
+
+    /// Writes the picture of the detector's maps and, where the pack has a purifier, that of the purified images, with their records.
+    fn show(&self, arena: &Arena, found: &[(Case, Vec<f32>, Evaded)]) -> Result<()> {
+        let put = |file: &str, picture: Vec<u8>, name: String, record: Record| -> Result<()> {
+            let path = records::folder().join("..").join(file);
+            std::fs::write(&path, picture).with_context(|| format!("cannot write {}", path.display()))?;
+            println!("{}", records::write(&records::folder(), &name, &record)?.display());
+            Ok(())
+        };
+        let (sheet, picture) = examples(arena, self.attack, found, super::command_line())?;
+        put(&sheet.file.clone(), picture, format!("examples-{}", sheet.model), Record::Examples(Box::new(sheet)))?;
+        let Some(opponent) = arena.purifier else { return Ok(()) };
+        let defence = opponent.defence(arena.judge);
+        let (sheet, picture) = purify::examples::examples(&defence, self.attack, found, super::command_line())?;
+        put(&sheet.file.clone(), picture, format!("purified-{}", sheet.model), Record::Purified(Box::new(sheet)))
     }
 }
 

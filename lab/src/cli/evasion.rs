@@ -7,6 +7,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::{Map, Value};
 
+use super::purify::Purify;
 use crate::{
     attack::{network::Network, record::Estimate},
     evasion::{
@@ -18,17 +19,20 @@ use crate::{
         measure::{self, Before},
         record::{ArtefactRow, Benign, Evasion, Row, Subject},
         registry::{Kind, Spec},
+        through::{Known, Opponent},
         worst,
     },
     pipeline::Pipeline,
+    purify,
     records::{self, Record},
 };
 
 /// Attacks on the images that are evaluated.
 #[derive(Args)]
 pub struct Attacks {
-    /// Attack the images: KIND-NORM-EPSILON, several with commas. Kinds: fgsm, pgd, apgd, square, transfer, adaptive; norms: linf, l2; ε in
-    /// the pixels' scale [0, 1], for example pgd-linf-0.015. The figures of several are the worst, image by image.
+    /// Attack the images: KIND-NORM-EPSILON, several with commas. Kinds: fgsm, pgd, apgd, square, transfer, adaptive, purified (adaptive,
+    /// through the purifier too); norms: linf, l2; ε in the pixels' scale [0, 1], for example pgd-linf-0.015. The figures of several are
+    /// the worst, image by image.
     #[arg(long, value_delimiter = ',')]
     pub attack: Vec<Spec>,
     /// Measure each attack at these ε too.
@@ -37,6 +41,9 @@ pub struct Attacks {
     /// How hard attacks try.
     #[command(flatten)]
     pub how: How,
+    /// What stands behind them.
+    #[command(flatten)]
+    purify: Purify,
     /// Measure changes without an attacker: none, motion-blur, noise, jpeg, resize, gamma, or all.
     #[arg(long, value_delimiter = ',')]
     artefact: Vec<String>,
@@ -64,6 +71,7 @@ pub struct Victim {
     network: Arc<Network>,
     surrogate: Option<Network>,
     detection: Option<Detection>,
+    purifier: Option<Known>,
     settings: Settings,
 }
 
@@ -77,7 +85,9 @@ impl Victim {
         let network = Arc::new(network);
         let surrogate = how.surrogate.as_ref().map(|path| arena::surrogate(path, &network)).transpose()?;
         let detection = Detection::of_pack(&pack, &network)?;
-        Ok(Self { network, surrogate, detection, settings: Settings { restarts: how.restarts, steps: how.steps } })
+        let purifier = Known::of_pack(&pack)?;
+        let settings = Settings { restarts: how.restarts, steps: how.steps };
+        Ok(Self { network, surrogate, detection, purifier, settings })
     }
 
     /// Everything together.
@@ -87,6 +97,7 @@ impl Victim {
             judge: Judge { pipeline, guard: self.detection.as_ref().map(|d| d as _) },
             surrogate: self.surrogate.as_ref(),
             detector: self.detection.as_ref().map(|d| d as _),
+            purifier: self.purifier.as_ref().map(Opponent::new),
             settings: self.settings,
         }
     }
@@ -118,7 +129,8 @@ impl Attacks {
     /// Where an attack cannot be run, or a record not be written.
     pub fn run(&self, evaluated: &Evaluated, record: bool) -> Result<Map<String, Value>> {
         let victim = Victim::load(&evaluated.folder, &self.how)?;
-        let arena = victim.arena(evaluated.pipeline);
+        let mut arena = victim.arena(evaluated.pipeline);
+        self.purify.face(&mut arena);
         let place = (evaluated.data.clone(), evaluated.split.clone());
         let subject = subject(evaluated.pipeline, &arena, evaluated.cases, place, self.how.seed);
         let keep = |name: String, record_of: Record| -> Result<()> {
@@ -132,6 +144,7 @@ impl Attacks {
         if !self.attack.is_empty() {
             let found = self.attacks(&arena, evaluated.cases, &subject)?;
             json.extend(worst::json(&found));
+            json.extend(purify::json::json(&found));
             for one in found {
                 keep(format!("evasion-{place}-{}", one.family), Record::Evasion(Box::new(one)))?;
             }
@@ -145,7 +158,10 @@ impl Attacks {
     }
 
     fn attacks(&self, arena: &Arena, cases: &[Case], subject: &Subject) -> Result<Vec<Evasion>> {
-        let before = Before::new(arena, cases)?;
+        let mut before = Before::new(arena, cases)?;
+        if let Some(ways) = self.purify.ways(arena)? {
+            before = before.purified(ways)?;
+        }
         let clean = before.clean();
         println!("clean: accuracy {}{}", words(clean.accuracy), optional(", flagged ", clean.fpr));
         let one = |spec: &Spec| {
@@ -212,6 +228,7 @@ pub(super) fn subject(pipeline: &Pipeline, arena: &Arena, cases: &[Case], place:
         encoder: card.encoder.sha256.clone(),
         detector: card.detector.as_ref().map(|d| d.sha256.clone()),
         threshold: arena.judge.guard.map(|g| g.threshold()),
+        purifier: card.purifier.as_ref().map(|p| (p.sha256.clone(), p.training.data.clone())),
         data: place.0,
         split: place.1,
         n: cases.len(),
@@ -238,5 +255,9 @@ fn print(row: &Row) {
     }
     for f in &row.filters {
         println!("  {}: AUC {}, accuracy behind it {}", f.filter, words(f.auc), words(f.accuracy));
+    }
+    for p in &row.purified {
+        let which = format!("{:?} purified in {} on {:?}", p.who, p.steps, p.place).to_lowercase();
+        println!("  {which}: accuracy {}, clean {}, loss {}", words(p.accuracy), words(p.clean_accuracy), words(p.clean_loss));
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
-use crate::{attack::report as leakage, evasion, federate, records, report};
+use crate::{attack::report as leakage, evasion, federate, purify, records, report};
 
 /// What a report is on.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -18,9 +18,11 @@ pub enum Topic {
     Leakage,
     /// Detectors, and what attacks and artefacts did.
     Detector,
+    /// Purifiers, and what is left of attacks behind them.
+    Purifier,
 }
 
-/// Write docs/results/<model>.md and its chart, federation.md, leakage.md or detector.md, from the run records.
+/// Write docs/results/<model>.md and its chart, federation.md, leakage.md, detector.md or purifier.md, from the run records.
 #[derive(Args)]
 pub struct Report {
     /// What the report is on.
@@ -58,6 +60,9 @@ impl Report {
         }
         if self.topic == Topic::Detector {
             return evasion::report::pages(&records).into_iter().try_for_each(|(name, text)| put(&name, text));
+        }
+        if self.topic == Topic::Purifier {
+            return purify::report::pages(&records).into_iter().try_for_each(|(name, text)| put(&name, text));
         }
         let chart = format!("{}-training.svg", self.model);
         put(&format!("{}.md", self.model), report::markdown(&self.model, &records, &chart))?;

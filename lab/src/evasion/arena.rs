@@ -8,19 +8,23 @@ use models::TensorMap;
 use super::{
     adaptive::{Adaptive, DetectorSlope},
     apgd::Apgd,
+    attack::Attack,
     cases::Case,
     judge::Judge,
     loss::Loss,
     objective::Classifier,
     pgd::Pgd,
     registry::{Kind, Spec},
-    run::{Attempts, Outcome, run},
+    run::{Attempts, Outcome, Referee, run},
     square::Square,
+    through::{Opponent, TRIALS, Through},
 };
-use crate::attack::network::Network;
+use crate::{attack::network::Network, purify::defence::Trial};
 
 /// Steps of APGD, of the adaptive attack, and queries of Square, where none are asked for.
 const STEPS: (usize, usize, usize) = (50, 40, 1000);
+/// Steps of the attack through the purifier where none are asked for.
+const THROUGH: usize = 20;
 
 /// Settings over the attacks' own.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,6 +45,8 @@ pub struct Arena<'a> {
     pub surrogate: Option<&'a Network>,
     /// The detector as something that can be climbed.
     pub detector: Option<&'a dyn DetectorSlope>,
+    /// The purifier.
+    pub purifier: Option<Opponent<'a>>,
     /// Settings.
     pub settings: Settings,
 }
@@ -53,7 +59,10 @@ impl Arena<'_> {
     pub fn run(&self, spec: Spec, cases: &[Case], progress: &(dyn Fn() + Sync)) -> Result<Vec<Outcome>> {
         let aware = spec.kind == Kind::Adaptive && self.judge.guard.is_some();
         let restarts = self.settings.restarts.unwrap_or_else(|| spec.kind.restarts());
-        let go = |attack: &dyn super::attack::Attack| run(attack, &self.judge, cases, Attempts { restarts, aware }, progress);
+        let attempt = |attack: &dyn Attack, referee: &dyn Referee, aware| {
+            run(attack, referee, cases, Attempts { restarts, aware }, progress)
+        };
+        let go = |attack: &dyn Attack| attempt(attack, &self.judge, aware);
         let classifier = |loss| Classifier::new(self.network, loss);
         let steps = |own: usize| self.settings.steps.unwrap_or(own);
         match spec.kind {
@@ -83,6 +92,14 @@ impl Arena<'_> {
             Kind::Adaptive => {
                 let classifier = classifier(Loss::Margin);
                 go(&Adaptive { classifier: &classifier, detector: self.detector, ball: spec.ball, steps: steps(STEPS.1) })
+            }
+            Kind::Purified => {
+                let opponent = self.purifier.context("an attack through the purifier needs a pack that has one")?;
+                let defence = opponent.defence(self.judge);
+                let (classifier, ball, steps) = (classifier(Loss::Margin), spec.ball, steps(THROUGH));
+                let past = Adaptive { classifier: &classifier, detector: self.detector, ball, steps };
+                let through = Through { defence, opponent, past, ball, steps };
+                attempt(&through, &Trial { defence, draws: TRIALS }, true)
             }
         }
     }

@@ -66,7 +66,7 @@ pub fn phantoms(pipeline: &Pipeline, count: usize, seed: u64) -> Vec<Case> {
 }
 
 /// A seed of an image's name and the run's seed, the same whatever other images are in the run.
-fn seed_of(name: &str, seed: u64) -> u64 {
+pub fn seed_of(name: &str, seed: u64) -> u64 {
     let digest = Sha256::new().chain_update(seed.to_le_bytes()).chain_update(name.as_bytes()).finalize();
     digest.iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use models::{Preprocess, detector::Verdict, head::top_class};
 
-use super::{attack::Target, loss, square::Oracle};
+use super::{attack::Target, loss, run::Referee, square::Oracle};
 use crate::pipeline::Pipeline;
 
 /// A detector as a user meets it: it gives an image a score and flags it from a threshold on.
@@ -72,14 +72,12 @@ impl Judge<'_> {
         let map = verdict.map_or_else(Vec::new, |v| v.map);
         Ok(Judgement { answer: top_class(&encoded.logits), logits: encoded.logits, score, flagged, map })
     }
+}
 
-    /// Judges the image of a target instead of the target's own.
-    ///
-    /// # Errors
-    /// As [`Self::judge`].
-    pub fn success(&self, image: &[f32], target: &Target) -> Result<(u8, Judgement)> {
+impl Referee for Judge<'_> {
+    fn success(&self, image: &[f32], target: &Target) -> Result<(f64, Judgement)> {
         let judgement = self.judge(image)?;
-        Ok((judgement.success(target.class), judgement))
+        Ok((f64::from(judgement.success(target.class)), judgement))
     }
 }
 

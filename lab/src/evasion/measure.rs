@@ -11,9 +11,12 @@ use super::{
     judge::{Judgement, eight_bits},
     record::{ArtefactRow, Clean, Detected, FilterRow, Row, letters},
     registry::Spec,
-    run::{Outcome, judge_all},
+    run::judge_all,
 };
-use crate::pipeline::Pipeline;
+use crate::{
+    pipeline::Pipeline,
+    purify::measure::{Treatment, Ways},
+};
 
 /// Points of a recorded ROC curve.
 const CURVE: usize = 40;
@@ -26,6 +29,7 @@ pub struct Before<'a> {
     filtered: Vec<Filtered>,
     classes: Vec<usize>,
     groups: Vec<String>,
+    treatment: Option<Treatment<'a>>,
 }
 
 impl<'a> Before<'a> {
@@ -42,7 +46,17 @@ impl<'a> Before<'a> {
             filtered: filters.collect::<Result<_>>()?,
             classes: cases.iter().map(|c| c.class).collect(),
             groups: cases.iter().map(|c| c.group.clone()).collect(),
+            treatment: None,
         })
+    }
+
+    /// The same, with purification measured beside.
+    ///
+    /// # Errors
+    /// Where the purifier refuses an image.
+    pub fn purified(self, ways: Ways<'a>) -> Result<Self> {
+        let treatment = Treatment::new(ways, self.cases, &self.judgements)?;
+        Ok(Self { treatment: Some(treatment), ..self })
     }
 
     /// Their figures.
@@ -78,8 +92,9 @@ impl<'a> Before<'a> {
     /// As [`Arena::run`].
     pub fn attack(&self, arena: &Arena, spec: Spec, whole: bool, progress: &(dyn Fn() + Sync)) -> Result<Row> {
         let outcomes = arena.run(spec, self.cases, progress)?;
+        let images: Vec<&[f32]> = outcomes.iter().map(|o| o.image.as_slice()).collect();
         let after: Vec<Judgement> = outcomes.iter().map(|o| o.judgement.clone()).collect();
-        let rounded: Vec<Vec<f32>> = outcomes.iter().map(|o| eight_bits(&o.image)).collect();
+        let rounded: Vec<Vec<f32>> = images.iter().map(|image| eight_bits(image)).collect();
         let rounded = judge_all(&arena.judge, &rounded.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
         let (right, before) = (self.right(&after), self.right(&self.judgements));
         let wrong: Vec<bool> = right.iter().map(|r| !r).collect();
@@ -90,7 +105,8 @@ impl<'a> Before<'a> {
             rounded_accuracy: self.share(self.right(&rounded).into_iter()),
             success: share_among(&wrong, &before, &self.groups),
             detected: self.detected(&after, &rounded, whole),
-            filters: if whole { self.filter_rows(arena.judge.pipeline, &outcomes)? } else { Vec::new() },
+            filters: if whole { self.filter_rows(arena.judge.pipeline, &images)? } else { Vec::new() },
+            purified: self.treatment.as_ref().map_or(Ok(Vec::new()), |treatment| treatment.rows(&images, &after))?,
             outcomes: letters(after.iter(), &self.classes),
         })
     }
@@ -114,14 +130,13 @@ impl<'a> Before<'a> {
         })
     }
 
-    fn filter_rows(&self, pipeline: &Pipeline, outcomes: &[Outcome]) -> Result<Vec<FilterRow>> {
-        let images: Vec<&[f32]> = outcomes.iter().map(|o| o.image.as_slice()).collect();
+    fn filter_rows(&self, pipeline: &Pipeline, images: &[&[f32]]) -> Result<Vec<FilterRow>> {
         let answers = |of: &Filtered| {
             let right: Vec<bool> = of.answers.iter().zip(&self.classes).map(|(a, class)| a == class).collect();
             self.share(right.into_iter())
         };
         let row = |(filter, before): (&Filter, &Filtered)| {
-            let after = filtered(pipeline, *filter, &images)?;
+            let after = filtered(pipeline, *filter, images)?;
             Ok(FilterRow {
                 filter: filter.name().into(),
                 clean_accuracy: answers(before),

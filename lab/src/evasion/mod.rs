@@ -28,4 +28,5 @@ pub mod registry;
 pub mod report;
 pub mod run;
 pub mod square;
+pub mod through;
 pub mod worst;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::judge::Judgement;
-use crate::attack::record::Estimate;
+use crate::{attack::record::Estimate, purify::record::Purified};
 
 /// What was measured, and on what.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct Subject {
     /// The detector's threshold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
+    /// SHA-256 of the purifier and the data that it was trained on; none where the pack has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purifier: Option<(String, String)>,
     /// Data set.
     pub data: String,
     /// Split.
@@ -100,6 +103,9 @@ pub struct Row {
     /// Filters beside it; none in a sweep.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<FilterRow>,
+    /// Behind the purifier; none where it was not asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub purified: Vec<Purified>,
     /// One letter an image: see [`letter`].
     pub outcomes: String,
 }

@@ -21,16 +21,19 @@ pub enum Kind {
     Transfer,
     /// Made against classifier and detector together.
     Adaptive,
+    /// Made against classifier, detector and purifier together.
+    Purified,
 }
 
 /// Kind, its name, restarts that it makes where none are asked for, and what it is.
-const KINDS: [(Kind, &str, usize, &str); 6] = [
+const KINDS: [(Kind, &str, usize, &str); 7] = [
     (Kind::Fgsm, "fgsm", 1, "one step of size ε"),
     (Kind::Pgd, "pgd", 1, "projected gradient descent with the paper's steps"),
     (Kind::Apgd, "apgd", 2, "Auto-PGD on cross-entropy and on the margin"),
     (Kind::Square, "square", 1, "random squares, queries only"),
     (Kind::Transfer, "transfer", 1, "momentum PGD on a surrogate network"),
     (Kind::Adaptive, "adaptive", 6, "classifier and detector together, everything known"),
+    (Kind::Purified, "purified", 4, "classifier, detector and purifier together, everything known but the noise"),
 ];
 
 impl Kind {
@@ -108,7 +111,15 @@ mod tests {
 
     #[test]
     fn names_are_read_and_written_back() {
-        for name in ["fgsm-linf-0.015", "pgd-l2-0.1", "apgd-linf-0.3", "square-l2-2", "transfer-linf-0.015", "adaptive-linf-0"] {
+        for name in [
+            "fgsm-linf-0.015",
+            "pgd-l2-0.1",
+            "apgd-linf-0.3",
+            "square-l2-2",
+            "transfer-linf-0.015",
+            "adaptive-linf-0",
+            "purified-linf-0.015",
+        ] {
             assert_eq!(name.parse::<Spec>().unwrap().to_string(), name);
         }
     }

@@ -28,6 +28,16 @@ pub struct Attempts {
     pub aware: bool,
 }
 
+/// Who decides whether an attempt succeeded.
+pub trait Referee: Sync {
+    /// How far an attacker got with `image` in place of the target's own, from 0 not at all to 2 all the way, and what the pipeline
+    /// says of the image as it is.
+    ///
+    /// # Errors
+    /// Where the pipeline refuses the image.
+    fn success(&self, image: &[f32], target: &Target) -> Result<(f64, Judgement)>;
+}
+
 /// Attacks every case. An image is attempted again until an attempt succeeds, and only a better attempt replaces an earlier one, so
 /// more restarts never help the defender. `progress` is called after each image.
 ///
@@ -35,13 +45,13 @@ pub struct Attempts {
 /// Where the pipeline refuses an image.
 pub fn run(
     attack: &dyn Attack,
-    judge: &Judge,
+    referee: &dyn Referee,
     cases: &[Case],
     attempts: Attempts,
     progress: &(dyn Fn() + Sync),
 ) -> Result<Vec<Outcome>> {
     let chunk = |cases: &[Case]| {
-        let outcomes = attempt_all(attack, judge, cases, attempts);
+        let outcomes = attempt_all(attack, referee, cases, attempts);
         cases.iter().for_each(|_| progress());
         outcomes
     };
@@ -50,9 +60,9 @@ pub fn run(
     Ok(parts.into_iter().flatten().collect())
 }
 
-fn attempt_all(attack: &dyn Attack, judge: &Judge, cases: &[Case], attempts: Attempts) -> Result<Vec<Outcome>> {
-    let enough = if attempts.aware { 2 } else { 1 };
-    let mut best: Vec<Option<(u8, Outcome)>> = cases.iter().map(|_| None).collect();
+fn attempt_all(attack: &dyn Attack, referee: &dyn Referee, cases: &[Case], attempts: Attempts) -> Result<Vec<Outcome>> {
+    let enough = if attempts.aware { 2.0 } else { 1.0 };
+    let mut best: Vec<Option<(f64, Outcome)>> = cases.iter().map(|_| None).collect();
     for restart in 0..attempts.restarts.max(1) {
         let open: Vec<usize> = (0..cases.len()).filter(|i| best[*i].as_ref().is_none_or(|b| b.0 < enough)).collect();
         if open.is_empty() {
@@ -61,7 +71,7 @@ fn attempt_all(attack: &dyn Attack, judge: &Judge, cases: &[Case], attempts: Att
         let targets: Vec<Target> = open.iter().map(|i| cases[*i].target()).collect();
         let images = attack.attack(&targets, restart)?;
         for ((place, target), image) in open.into_iter().zip(&targets).zip(images) {
-            let (success, judgement) = judge.success(&image, target)?;
+            let (success, judgement) = referee.success(&image, target)?;
             if best[place].as_ref().is_none_or(|b| success > b.0) {
                 best[place] = Some((success, Outcome { image, judgement }));
             }

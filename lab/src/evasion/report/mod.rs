@@ -9,6 +9,7 @@ use super::{
     compare::Comparison,
     examples::Examples,
     record::{Benign, Evasion, Subject},
+    registry::Kind,
 };
 use crate::{detect, records::Record};
 
@@ -16,7 +17,7 @@ const HEAD: &str = "# The detector under attack\n\n\
     Written by `cargo lab report detector` from the run records in `runs/`; no figure here is typed by hand. Intervals are 95 %, by bootstrap over \
     groups. ε is in the pixels' scale [0, 1], and attacked images are cut to it before normalisation.\n\n\
     *Undefended* is the same model on the same attacked images, whatever the detector says. *System* counts an attacked image as harmless where the \
-    answer is right **or** the image is flagged; a flagged image is not sent unless the user decides so. No image is purified: the paper's figure (MedFedPure, \
+    answer is right **or** the image is flagged; a flagged image is not sent unless the user decides so. No image is purified (see [purifier.md](purifier.md)): the paper's figure (MedFedPure, \
     arXiv 2511.11625: 87.33 % under its PGD on Br35H, random split) is the accuracy of answers after purification, another thing, and its undefended \
     figure is of another model. *As PNG* is the same after the attacked images were rounded to 8 bits. AUC is of attacked against clean scores of all images, \
     those included on which the attack failed. Every attack is decided by the real pipeline: stored weights, integer token, integer head.\n";
@@ -44,6 +45,8 @@ pub fn pages(records: &[Record]) -> Vec<(String, String)> {
     let mut parts: BTreeMap<(&str, &str, &str), Part> = BTreeMap::new();
     for record in records {
         match record {
+            // Who wants to be flagged is no matter of the detector: see purifier.md.
+            Record::Evasion(e) if e.family.starts_with(Kind::Purified.name()) => {}
             Record::Evasion(e) => parts.entry(place(&e.subject)).or_default().attacks.push(e),
             Record::Benign(b) => parts.entry(place(&b.subject)).or_default().benign = Some(b),
             _ => {}
@@ -123,6 +126,7 @@ mod tests {
                 roc: vec![(0.0, 0.0), (0.05, 0.9), (1.0, 1.0)],
             }),
             filters: Vec::new(),
+            purified: Vec::new(),
             outcomes: outcomes.into(),
         }
     }
@@ -134,6 +138,7 @@ mod tests {
             encoder: "ab".into(),
             detector: Some("cd".into()),
             threshold: Some(1.5),
+            purifier: None,
             data: "set".into(),
             split: "test".into(),
             n: 4,

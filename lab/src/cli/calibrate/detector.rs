@@ -1,4 +1,4 @@
-//! `lab calibrate`.
+//! `lab calibrate`: the detector.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ use crate::{
 
 /// Fit a pack's detector: what it measures on the training split, its threshold on the validation split.
 #[derive(Args)]
-pub struct Calibrate {
+pub struct Detector {
     /// Name of the model.
     #[arg(long, default_value = "brain-mri")]
     model: String,
@@ -68,12 +68,12 @@ fn parse_filter(name: &str) -> Result<Filter, String> {
     serde_json::from_value(Value::from(name)).map_err(|_| "known are mean-3x3 and mean-7x7".into())
 }
 
-impl Calibrate {
+impl Detector {
     /// Runs the command.
     ///
     /// # Errors
     /// Where pack, network or data cannot be read or do not fit.
-    pub fn run(self) -> Result<()> {
+    pub(super) fn run(self) -> Result<()> {
         let folder = pack_folder(self.zoo.as_deref(), &self.model);
         let network = read_network(&self.mae)?;
         let material = self.material(&folder)?;
@@ -92,7 +92,8 @@ impl Calibrate {
         let pipeline = Pipeline::load(folder)?;
         let (victim, _) = Victim::load(folder)?;
         let judge = Judge { pipeline: &pipeline, guard: None };
-        let arena = Arena { network: &victim, judge, surrogate: None, detector: None, settings: Settings::default() };
+        let arena =
+            Arena { network: &victim, judge, surrogate: None, detector: None, purifier: None, settings: Settings::default() };
         let data = self.data.clone().unwrap_or_else(|| data::default_folder("br35h"));
         let split = |name: &str, limit| -> Result<Vec<Case>> {
             let split = Split::load(&data, name, limit).with_context(|| format!("the {name} split"))?;
@@ -141,7 +142,7 @@ fn read_network(folder: &Path) -> Result<Network> {
         epochs: summary.progress.epoch,
         more: more.map(|(name, value)| (name.to_string(), value)).into_iter().collect(),
     };
-    let weights = super::train::read_weights(&folder.join("best.safetensors"))?;
+    let weights = crate::cli::train::read_weights(&folder.join("best.safetensors"))?;
     Ok(Network { architecture: summary.config.architecture, weights, training })
 }
 
