@@ -175,6 +175,7 @@ fn unet_config() -> UnetTrainConfig {
         lanes: 2,
         crops: vec![16, 16, 32],
         light: 0.1,
+        guide: None,
         optim: OptimConfig { lr: 1e-2, ..optim },
     }
 }
@@ -183,6 +184,7 @@ fn train_unet(config: UnetTrainConfig, folder: &Folder, resume: bool, stop_after
     let inputs = UnetInputs {
         train: images(0..64).pixels,
         val: images(100..116).pixels,
+        encoder: None,
         weights: UnetLayout::new(&config.architecture).random(config.seed),
         start: "random".into(),
         command: "test".into(),

@@ -10,12 +10,14 @@ use models::{
 };
 
 use crate::{
+    attack::network::Network,
     data::{self, Split},
     train::{
         optim::OptimConfig,
         run::Folder,
         unet::{
             Objective, UnetLayout, UnetTrainConfig,
+            guide::{Encoder, GuideConfig},
             run::{self, UnetInputs},
         },
     },
@@ -63,6 +65,19 @@ pub struct Purifier {
     /// Train for one step: lower the error of the clean image told at once, not that of the noise.
     #[arg(long)]
     student: bool,
+    /// Folder of a model pack whose encoder guides a student, on crops that are whole images: its CLS tokens are to survive,
+    /// and every other image is attacked first.
+    #[arg(long, requires = "student")]
+    encoder: Option<PathBuf>,
+    /// Weight of the squared change of the CLS token.
+    #[arg(long, default_value_t = 0.1)]
+    token_weight: f32,
+    /// Largest change of a pixel by the attack in a guided run, of 1.
+    #[arg(long, default_value_t = 0.03)]
+    eps: f32,
+    /// Steps of that attack.
+    #[arg(long, default_value_t = 3)]
+    attack_steps: u32,
     /// Sides of the crops; each step draws one of them.
     #[arg(long, value_delimiter = ',', default_values_t = [64, 64, 32, 24])]
     crop: Vec<usize>,
@@ -120,6 +135,11 @@ impl Purifier {
                 ema: self.ema,
                 warmup: 0.05,
             },
+            guide: self.encoder.is_some().then_some(GuideConfig {
+                token_weight: self.token_weight,
+                eps: self.eps,
+                attack_steps: self.attack_steps,
+            }),
         }
     }
 
@@ -135,6 +155,18 @@ impl Purifier {
         let file = if init.is_dir() { Folder::make(init)?.best() } else { init.to_path_buf() };
         layout.load(&super::read_weights(&file)?, &mut flat)?;
         Ok((flat, init.file_name().unwrap_or_default().to_string_lossy().into_owned()))
+    }
+
+    /// The encoder of the pack that guides.
+    fn guide(&self, config: &UnetTrainConfig) -> Result<Option<Encoder>> {
+        let Some(folder) = &self.encoder else { return Ok(None) };
+        let Network { layout, weights, preprocess, .. } = Network::load(folder)?.0;
+        ensure!(
+            (preprocess.size, preprocess.channels) == (config.preprocess.size, config.preprocess.channels),
+            "the encoder in {} sees other images: choose its --image-size and channels",
+            folder.display()
+        );
+        Ok(Some(Encoder { layout, weights, preprocess }))
     }
 
     /// The images of a split of every folder.
@@ -156,7 +188,8 @@ impl Purifier {
         let (weights, start) = self.first_weights(&config)?;
         let (train, val) = (self.pixels("train", &config.preprocess)?, self.pixels("val", &config.preprocess)?);
         println!("{} training images, {} for validation, start: {start}", train.len(), val.len());
-        let inputs = UnetInputs { train, val, weights, start, command: crate::cli::command_line() };
+        let inputs =
+            UnetInputs { train, val, encoder: self.guide(&config)?, weights, start, command: crate::cli::command_line() };
         let out = Folder::make(&self.out)?;
         let summary = run::run(config, inputs, &out, self.resume, self.stop_after)?;
         println!("best: epoch {}, {:?}; {}", summary.progress.best_epoch, summary.progress.best, out.best().display());

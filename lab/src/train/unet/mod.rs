@@ -8,6 +8,7 @@ pub mod conv;
 pub mod crop;
 mod forward;
 pub mod grid;
+pub mod guide;
 mod layout;
 pub mod product;
 pub mod residual;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     grid::Grid,
+    guide::GuideConfig,
     residual::{Activation, ResidualTape, Scratch},
     time::TimeTape,
 };
@@ -71,6 +73,9 @@ pub struct UnetTrainConfig {
     pub light: f32,
     /// Optimiser.
     pub optim: OptimConfig,
+    /// What an encoder has to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guide: Option<GuideConfig>,
 }
 
 impl UnetTrainConfig {

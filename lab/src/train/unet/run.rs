@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     UnetTrainConfig,
+    guide::Encoder,
     step::UnetTrainer,
     validate::{Measured, validate},
 };
@@ -58,6 +59,8 @@ pub struct UnetInputs {
     pub train: Vec<Vec<u8>>,
     /// Validation images; they choose the epoch.
     pub val: Vec<Vec<u8>>,
+    /// The encoder of a guided run.
+    pub encoder: Option<Encoder>,
     /// First parameters.
     pub weights: Vec<f32>,
     /// What they are, in words.
@@ -84,8 +87,8 @@ pub fn run(
     stop_after: Option<u32>,
 ) -> Result<UnetSummary> {
     let (mut progress, state) = job::start(&config, inputs.weights, folder, resume)?;
-    let UnetInputs { train, val, start, command, .. } = inputs;
-    let mut unet = Unet { trainer: UnetTrainer::new(config, state, train.len())?, train, val };
+    let UnetInputs { train, val, encoder, start, command, .. } = inputs;
+    let mut unet = Unet { trainer: UnetTrainer::new(config, state, encoder, train.len())?, train, val };
     let epochs = job::drive(&mut unet, &mut progress, folder, stop_after)?;
     let summary = UnetSummary { config: unet.trainer.config, start, command, progress, epochs };
     checkpoint::write_whole(&folder.summary(), serde_json::to_string_pretty(&summary)?.as_bytes())?;

@@ -4,12 +4,13 @@ use anyhow::{Result, ensure};
 use models::unet::Schedule;
 use rand::Rng;
 
-use super::{Objective, UnetLayout, UnetTape, UnetTrainConfig, backward, crop, forward};
+use super::{Objective, UnetLayout, UnetTape, UnetTrainConfig, backward, crop, forward, guide::Encoder};
 use crate::train::{
     job,
     lanes::Lanes,
     optim::{OptimState, one_cycle},
     params::normal,
+    vit::Tape,
 };
 
 /// Largest number of pixels that go through the network together in one lane.
@@ -25,7 +26,15 @@ pub struct UnetTrainer {
     pub state: OptimState,
     /// Steps of the whole run.
     pub steps: u64,
-    lanes: Lanes<UnetTape>,
+    encoder: Option<Encoder>,
+    lanes: Lanes<Memory>,
+}
+
+/// Working memory of a lane.
+#[derive(Default)]
+struct Memory {
+    unet: UnetTape,
+    encoder: Tape,
 }
 
 /// Noised images of one size and what is to be told of them.
@@ -35,34 +44,52 @@ pub(super) struct Noised {
     pub x: Vec<f32>,
     /// The noise in them.
     pub noise: Vec<f32>,
+    /// What is to remain without it.
+    pub clean: Vec<f32>,
     /// Level of each.
     pub t: Vec<u16>,
 }
 
 impl Noised {
-    /// Adds noise of level `t` to `clean`.
-    pub fn push(&mut self, schedule: Schedule, clean: &[f32], t: u16, rng: &mut impl Rng) {
+    /// Adds noise of level `t` to `seen`. What differs between it and `clean` counts as noise too.
+    pub fn push(&mut self, schedule: Schedule, clean: &[f32], seen: &[f32], t: u16, rng: &mut impl Rng) {
         let [image, noise] = schedule.shares(t);
-        let from = self.noise.len();
-        self.noise.extend((0..clean.len()).map(|_| normal(rng)));
-        self.x.extend(clean.iter().zip(&self.noise[from..]).map(|(a, b)| image * a + noise * b));
+        for (clean, seen) in clean.iter().zip(seen) {
+            let random = normal(rng);
+            self.x.push(image * seen + noise * random);
+            self.noise.push(random + image / noise * (seen - clean));
+        }
+        self.clean.extend_from_slice(clean);
         self.t.push(t);
+    }
+
+    /// The clean images that follow from the noise `told`, not limited to −1..1.
+    pub fn estimates(&self, schedule: Schedule, told: &[f32]) -> Vec<f32> {
+        let size = self.x.len() / self.t.len();
+        let mut estimates = Vec::with_capacity(told.len());
+        for ((x, told), t) in self.x.chunks_exact(size).zip(told.chunks_exact(size)).zip(&self.t) {
+            let [image, noise] = schedule.shares(*t);
+            estimates.extend(x.iter().zip(told).map(|(x, told)| (x - noise * told) / image));
+        }
+        estimates
     }
 }
 
 impl UnetTrainer {
-    /// A trainer that starts from `state`; `images` is the size of the training split.
+    /// A trainer that starts from `state`; `images` is the size of the training split. The encoder is there where the
+    /// settings name a guide.
     ///
     /// # Errors
     /// Where the settings contradict each other.
-    pub fn new(config: UnetTrainConfig, state: OptimState, images: usize) -> Result<Self> {
+    pub fn new(config: UnetTrainConfig, state: OptimState, encoder: Option<Encoder>, images: usize) -> Result<Self> {
         config.validate()?;
+        ensure!(config.guide.is_some() == encoder.is_some(), "a guided run needs an encoder, and no other has one");
         ensure!(images >= config.batch, "{images} images are fewer than one batch of {}", config.batch);
         let layout = UnetLayout::new(&config.architecture);
         layout.table.check(&state.weights)?;
         let lanes = Lanes::new(config.lanes, layout.table.len);
         let steps = u64::from(config.epochs) * (images / config.batch) as u64;
-        Ok(Self { config, layout, state, steps, lanes })
+        Ok(Self { config, layout, state, steps, encoder, lanes })
     }
 
     /// Trains on the images of `batch`, indices into `pixels` (8-bit HWC). Returns the mean loss of their crops.
@@ -74,19 +101,28 @@ impl UnetTrainer {
         let largest = config.crops.iter().max().copied().unwrap_or(side);
         let crops = (largest * largest) / (side * side);
         let count = batch.len() * crops;
-        let work = |chunk: &[usize], tape: &mut UnetTape, grad: &mut [f32]| {
+        // The encoder sees whole images only.
+        let guide = config.guide.as_ref().zip(self.encoder.as_ref()).filter(|_| side == config.preprocess.size);
+        let work = |chunk: &[usize], memory: &mut Memory, grad: &mut [f32]| {
             let mut noised = Noised::default();
             for index in chunk {
                 let mut rng = job::generator(config.seed, epoch, *index);
                 for _ in 0..crops {
                     let clean = crop::draw(&pixels[*index], config.preprocess.size, side, config.light, &mut rng);
                     let t = rng.random_range(1..=config.max_t);
-                    noised.push(config.schedule, &clean, t, &mut rng);
+                    let attacked = guide.filter(|_| rng.random());
+                    let seen = attacked.map(|(guide, encoder)| encoder.attacked(guide, &clean, &mut rng, &mut memory.encoder));
+                    noised.push(config.schedule, &clean, seen.as_ref().unwrap_or(&clean), t, &mut rng);
                 }
             }
-            forward(layout, weights, &noised.x, [side; 2], &noised.t, tape);
-            let (loss, slope) = loss(config, &noised, tape.noise(), count);
-            backward(layout, weights, &slope, tape, grad);
+            forward(layout, weights, &noised.x, [side; 2], &noised.t, &mut memory.unet);
+            let told = memory.unet.noise();
+            let (mut loss, mut slope) = loss(config, &noised, told, count);
+            if let Some((guide, encoder)) = guide {
+                let scale = guide.token_weight / (count * encoder.layout.config.dim) as f32;
+                loss += encoder.token_loss(scale, config.schedule, &noised, told, &mut slope, &mut memory.encoder);
+            }
+            backward(layout, weights, &slope, &mut memory.unet, grad);
             loss
         };
         let (losses, grad) = self.lanes.run(batch, (CHUNK / (crops * side * side)).max(1), work);

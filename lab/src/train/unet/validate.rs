@@ -44,9 +44,9 @@ pub fn validate(config: &UnetTrainConfig, layout: &UnetLayout, weights: &[f32], 
             let corner = [rng.random_range(0..=last), rng.random_range(0..=last)];
             let clean = crop::plain(&pixels[*index], config.preprocess.size, corner, *side);
             let mut noised = Noised::default();
-            noised.push(config.schedule, &clean, *t, &mut rng);
+            noised.push(config.schedule, &clean, &clean, *t, &mut rng);
             forward(layout, weights, &noised.x, [*side; 2], &noised.t, tape);
-            errors(config.schedule, &clean, &noised, tape.noise())
+            errors(config.schedule, &noised, tape.noise())
         };
         cases.iter().map(measure).collect()
     };
@@ -62,11 +62,10 @@ pub fn validate(config: &UnetTrainConfig, layout: &UnetLayout, weights: &[f32], 
 }
 
 /// Mean squared errors of the noise told and of the clean image, of 1, that follows from it.
-fn errors(schedule: Schedule, clean: &[f32], noised: &Noised, told: &[f32]) -> [f64; 2] {
-    let [image, noise] = schedule.shares(noised.t[0]);
-    let mean = |errors: &mut dyn Iterator<Item = f32>| errors.map(|e| f64::from(e * e)).sum::<f64>() / clean.len() as f64;
+fn errors(schedule: Schedule, noised: &Noised, told: &[f32]) -> [f64; 2] {
+    let mean = |errors: &mut dyn Iterator<Item = f32>| errors.map(|e| f64::from(e * e)).sum::<f64>() / told.len() as f64;
     let of_noise = mean(&mut told.iter().zip(&noised.noise).map(|(a, b)| a - b));
-    let estimates = noised.x.iter().zip(told).map(|(x, told)| ((x - noise * told) / image).clamp(-1.0, 1.0));
-    let of_image = mean(&mut estimates.zip(clean).map(|(a, b)| (a - b) / 2.0));
+    let estimates = noised.estimates(schedule, told);
+    let of_image = mean(&mut estimates.iter().zip(&noised.clean).map(|(a, b)| (a.clamp(-1.0, 1.0) - b) / 2.0));
     [of_noise, of_image]
 }
