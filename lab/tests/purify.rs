@@ -79,6 +79,7 @@ fn card(t: u16, steps: u8) -> PurifierCard {
         schedule: Schedule::Linear,
         levels: vec![Level { from_score: f32::MIN, t }],
         steps,
+        smoothing: Some(Filter::Mean3),
         remote: REMOTE,
         training: training(),
     }
@@ -179,10 +180,10 @@ fn a_calibrated_pack_has_the_purifier_that_answers_best() {
         threshold: detector.threshold,
         few: 8,
     };
-    let ladder = Ladder { levels: vec![1, 900], steps: vec![1, 2], bins: 2 };
+    let ladder = Ladder { levels: vec![1, 900], steps: vec![1, 2], smoothings: vec![None, Some(Filter::Mean7)], bins: 2 };
     let networks = [network("ddpm", silent()), network("student", silent())];
     let record = calibrate::calibrate(&pack, &networks, &material, &ladder, REMOTE, &|_| ()).unwrap();
-    assert_eq!(record.candidates.len(), 8);
+    assert_eq!(record.candidates.len(), 16);
     // At level 900 nothing is left of an image; of equal networks and steps the first and the fewest are taken.
     let chosen = &record.candidates[record.chosen];
     assert_eq!((chosen.network.as_str(), chosen.steps, chosen.t, chosen.images), ("ddpm", 1, 1, 24));

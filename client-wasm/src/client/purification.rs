@@ -176,7 +176,8 @@ impl Client {
     ) -> Result<Outcome, ClientError> {
         let side = self.card.preprocess.size;
         let purified = self.purifier(events, signal).await?.image(pixels, side, plan, seed()?, events, signal).await?;
-        Ok(Outcome { pixels: Zeroizing::new(purified), relays: Vec::new(), local_tiles: 0 })
+        let pixels = Zeroizing::new(self.purifier_card()?.smooth(purified));
+        Ok(Outcome { pixels, relays: Vec::new(), local_tiles: 0 })
     }
 
     async fn purify_there(
@@ -201,7 +202,8 @@ impl Client {
 
         let Report { relays, local_tiles } = mission.report();
         let relays = addresses.into_iter().zip(relays).map(RelayPart::from).collect();
-        Ok(Outcome { pixels: Zeroizing::new(mission.finish()?), relays, local_tiles })
+        let pixels = Zeroizing::new(self.purifier_card()?.smooth(mission.finish()?));
+        Ok(Outcome { pixels, relays, local_tiles })
     }
 
     /// Pixels `[C, H, H]` as a canvas takes them: `{width, height, rgba}`.

@@ -17,18 +17,21 @@ const NOISE: f32 = 0.05;
 pub enum Filter {
     /// 3 × 3 mean.
     Mean,
+    /// 5 × 5 mean.
+    Coarse,
     /// Gaussian noise, then the mean: it drowns what an attacker wrote into single pixels.
     NoiseMean,
 }
 
 impl Filter {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Mean, Self::NoiseMean];
+    pub const ALL: [Self; 3] = [Self::Mean, Self::Coarse, Self::NoiseMean];
 
     /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mean => "3×3 mean",
+            Self::Coarse => "5×5 mean",
             Self::NoiseMean => "noise σ=0.05, then 3×3 mean",
         }
     }
@@ -37,6 +40,7 @@ impl Filter {
     pub fn apply(self, image: &[f32], side: usize, rng: &mut impl Rng) -> Vec<f32> {
         match self {
             Self::Mean => Copy::Mean3.apply(image, side),
+            Self::Coarse => Copy::Mean5.apply(image, side),
             Self::NoiseMean => {
                 let noisy: Vec<f32> = image.iter().map(|v| (v + NOISE * normal(rng)).clamp(0.0, 1.0)).collect();
                 Copy::Mean3.apply(&noisy, side)
@@ -103,7 +107,7 @@ mod tests {
     fn the_slope_runs_back_along_the_same_paths() {
         let (x, y) = (noise(1, 2 * 100), noise(2, 2 * 100));
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
-        for filter in [Copy::Mean3, Copy::Mean7] {
+        for filter in [Copy::Mean3, Copy::Mean5, Copy::Mean7] {
             assert!((dot(&filter.apply(&x, 10), &y) - dot(&x, &back_through(filter, &y, 10))).abs() < 1e-4);
         }
     }

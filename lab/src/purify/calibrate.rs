@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use models::{
     PurifierCard, RelayPack, Schedule, TensorMap, UnetConfig,
     card::{Storage, Training},
+    detector::Filter,
     pack::sha256_hex,
     purifier::{Level, Remote},
 };
@@ -41,6 +42,8 @@ pub struct Ladder {
     pub levels: Vec<u16>,
     /// Steps of DDIM, ascending.
     pub steps: Vec<u8>,
+    /// Filters at the end; none is one of them.
+    pub smoothings: Vec<Option<Filter>>,
     /// Ranges of scores that may have a level of their own.
     pub bins: usize,
 }
@@ -87,7 +90,7 @@ pub struct PurifierRecord {
 
 /// Gives the pack in `folder` a purifier and writes it there.
 ///
-/// Network and steps are those of the best setting (see [`candidates::choose`]). The map of levels is the one that never falls with the
+/// Network, steps and smoothing are those of the best setting (see [`candidates::choose`]). The map of levels is the one that never falls with the
 /// score and answers the most flagged images rightly. Numbers are stored in int8 unless f16 answers more images rightly. `progress` is
 /// told of every setting that was tried.
 ///
@@ -107,11 +110,13 @@ pub fn calibrate(
     let judge = Judge { pipeline: &pipeline, guard: None };
     let tried = try_all(&judge, networks, material, ladder, remote, progress)?;
     let chosen = candidates::choose(&tried, material).context("nothing was tried: name a level and a number of steps")?;
-    let (name, steps) = (&tried[chosen].network, tried[chosen].setting.steps);
+    let best = &tried[chosen];
+    let (name, steps, smoothing) = (&best.network, best.setting.steps, best.smoothing);
     let network = networks.iter().find(|n| n.name == *name).context("the chosen network is none of those that were tried")?;
-    let rungs: Vec<&Tried> = tried.iter().filter(|t| t.network == *name && t.setting.steps == steps).collect();
+    let like_best = |t: &&Tried| t.network == *name && t.setting.steps == steps && t.smoothing == smoothing;
+    let rungs: Vec<&Tried> = tried.iter().filter(like_best).collect();
     let levels = map(&rungs, material, ladder.bins);
-    let card = PurifierCard { levels, steps, ..card(network, remote) };
+    let card = PurifierCard { levels, steps, smoothing, ..card(network, remote) };
     let stored = [Storage::Int8, Storage::F16].map(|storage| store(&judge, network, &card, storage, material));
     let stored = stored.into_iter().collect::<Result<Vec<_>>>()?;
     let sum = |i: usize| stored[i].0.accuracy.iter().sum::<f64>();
@@ -149,6 +154,7 @@ fn card(network: &Network, remote: Remote) -> PurifierCard {
         schedule: network.schedule,
         levels: Vec::new(),
         steps: 1,
+        smoothing: None,
         remote,
         training: network.training.clone(),
     }
@@ -164,11 +170,14 @@ fn try_all(
 ) -> Result<Vec<Tried>> {
     let mut tried = Vec::new();
     for network in networks {
-        let purification = Purification::new(&card(network, remote), network.weights.clone())?;
-        for (steps, t) in ladder.steps.iter().flat_map(|steps| ladder.levels.iter().map(move |t| (*steps, *t))) {
-            let one = Tried::new(judge, &network.name, &purification, Setting { t, steps }, material)?;
-            progress(&one.candidate(material));
-            tried.push(one);
+        for smoothing in &ladder.smoothings {
+            let card = PurifierCard { smoothing: *smoothing, ..card(network, remote) };
+            let purification = Purification::new(&card, network.weights.clone())?;
+            for (steps, t) in ladder.steps.iter().flat_map(|steps| ladder.levels.iter().map(move |t| (*steps, *t))) {
+                let one = Tried::new(judge, &network.name, &purification, Setting { t, steps }, material)?;
+                progress(&one.candidate(material));
+                tried.push(one);
+            }
         }
     }
     Ok(tried)

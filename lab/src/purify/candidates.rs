@@ -1,6 +1,7 @@
 //! Networks, steps and noise levels tried on validation images, clean and attacked.
 
 use anyhow::Result;
+use models::detector::Filter;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +94,9 @@ pub struct Candidate {
     pub steps: u8,
     /// Noise level.
     pub t: u16,
+    /// Filter at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smoothing: Option<Filter>,
     /// Images of each kind.
     pub images: usize,
     /// Right answers of purified clean images.
@@ -107,6 +111,8 @@ pub struct Tried {
     pub network: String,
     /// Steps and level.
     pub setting: Setting,
+    /// Filter at the end.
+    pub smoothing: Option<Filter>,
     /// Whether each image of each kind is answered rightly; unknown where it was not tried.
     right: Vec<Vec<Option<bool>>>,
 }
@@ -123,7 +129,7 @@ impl Tried {
         };
         let of_kind = |samples: &Vec<Sample>| samples.par_iter().enumerate().map(one).collect::<Result<Vec<_>>>();
         let right = material.kinds.iter().map(of_kind).collect::<Result<_>>()?;
-        Ok(Self { network: network.into(), setting, right })
+        Ok(Self { network: network.into(), setting, smoothing: purification.card().smoothing, right })
     }
 
     /// Its figures on everything it was tried on.
@@ -134,6 +140,7 @@ impl Tried {
             network: self.network.clone(),
             steps: self.setting.steps,
             t: self.setting.t,
+            smoothing: self.smoothing,
             images: self.right[0].iter().flatten().count(),
             clean: shares[0],
             attacked: shares[1..].to_vec(),
@@ -152,6 +159,16 @@ impl Tried {
         let attacks = 1..material.kinds.len();
         let attacked = attacks.clone().map(in_the_end).sum::<f64>() / attacks.len().max(1) as f64;
         (in_the_end(0) + attacked) / 2.0
+    }
+}
+
+/// A filter at the end by its name in cards; `none` where there is none.
+pub fn smoothing_name(smoothing: Option<Filter>) -> &'static str {
+    match smoothing {
+        None => "none",
+        Some(Filter::Mean3) => "mean-3x3",
+        Some(Filter::Mean5) => "mean-5x5",
+        Some(Filter::Mean7) => "mean-7x7",
     }
 }
 

@@ -56,7 +56,8 @@ impl Purification {
     /// # Errors
     /// Where the image or the setting is none that the network takes.
     pub fn purify(&self, image: &[f32], setting: Setting, draw: Draw) -> Result<Vec<f32>> {
-        Ok(self.purifier.purify(image, &draw.noise(image.len()), setting.t, setting.steps)?)
+        let purified = self.purifier.purify(image, &draw.noise(image.len()), setting.t, setting.steps)?;
+        Ok(self.card().smooth(purified))
     }
 
     /// The image purified in tiles as relays do it: each turned at random, noised on its own to no lower level than tiles may leave the
@@ -76,7 +77,7 @@ impl Purification {
             Ok(turn.undo(remote.tile, &purified))
         };
         let tiles: Vec<Vec<f32>> = (0..grid.places()).map(&mut one).collect::<Result<_>>()?;
-        Ok(grid.blend(channels, tiles.iter().map(Vec::as_slice)))
+        Ok(self.card().smooth(grid.blend(channels, tiles.iter().map(Vec::as_slice))))
     }
 }
 

@@ -1,14 +1,17 @@
-//! The copies that the encoder's token is compared with.
+//! Means over squares: the copies that the encoder's token is compared with, and the end of a purification.
 
 use serde::{Deserialize, Serialize};
 
-/// How the copy is made.
+/// How an image is filtered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Filter {
     /// The mean of each value and its eight neighbours; beyond the border the nearest value stands.
     #[default]
     #[serde(rename = "mean-3x3")]
     Mean3,
+    /// The mean over 5 × 5 values.
+    #[serde(rename = "mean-5x5")]
+    Mean5,
     /// The mean over 7 × 7 values: what is left is coarse, so that a change which survives it must be coarse too.
     #[serde(rename = "mean-7x7")]
     Mean7,
@@ -24,6 +27,7 @@ impl Filter {
     pub const fn reach(self) -> usize {
         match self {
             Self::Mean3 => 1,
+            Self::Mean5 => 2,
             Self::Mean7 => 3,
         }
     }

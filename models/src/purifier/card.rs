@@ -6,6 +6,7 @@ use super::MAX_STEPS;
 use crate::{
     ModelError, UnetConfig,
     card::{Storage, Training},
+    detector::Filter,
     unet::{MAX_T, Schedule},
 };
 
@@ -37,6 +38,9 @@ pub struct PurifierCard {
     pub levels: Vec<Level>,
     /// Steps of DDIM unless asked otherwise, 1..=20.
     pub steps: u8,
+    /// The filter that ends a purification, on the whole image: what the walk leaves of an attack is fine. None where nothing is gained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smoothing: Option<Filter>,
     /// How an image is purified by relays that never hold it.
     pub remote: Remote,
     /// How the network was trained.
@@ -70,6 +74,15 @@ impl PurifierCard {
     /// the first, and for one that is not a number.
     pub fn level(&self, score: f32) -> Option<u16> {
         self.levels.iter().rev().find(|level| score >= level.from_score).map(|level| level.t)
+    }
+
+    /// The end of a purification, here or on relays: the whole image's pixels `[C, H, H]` through the card's filter.
+    pub fn smooth(&self, pixels: Vec<f32>) -> Vec<f32> {
+        let side = (pixels.len() / self.architecture.in_channels).isqrt();
+        match self.smoothing {
+            Some(filter) => filter.apply(&pixels, side),
+            None => pixels,
+        }
     }
 
     /// First 8 bytes of the file's SHA-256: they name the purifier in a request.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use models::{card::Training, purifier::Remote};
+use models::{card::Training, detector::Filter, purifier::Remote};
 
 use crate::{
     attack::network::Network as Victim,
@@ -21,7 +21,7 @@ use crate::{
     pipeline::{Pipeline, pack_folder},
     purify::{
         calibrate::{self, Ladder, Network, PurifierRecord},
-        candidates::{Candidate, Material, Sample},
+        candidates::{Candidate, Material, Sample, smoothing_name},
     },
     records::{self, Record},
     train::unet::{UnetTrainConfig, run::UnetSummary},
@@ -60,6 +60,9 @@ pub struct Purifier {
     /// Numbers of steps to try.
     #[arg(long, value_delimiter = ',', default_value = "1,2,5,10", value_parser = clap::value_parser!(u8).range(1..=20))]
     steps: Vec<u8>,
+    /// Filters at the end to try: none, mean-3x3, mean-5x5, mean-7x7.
+    #[arg(long, value_delimiter = ',', default_value = "none,mean-3x3,mean-5x5", value_parser = smoothing)]
+    smoothing: Vec<Smoothing>,
     /// Ranges of scores that may have a level of their own.
     #[arg(long, default_value_t = 4)]
     bins: usize,
@@ -95,9 +98,14 @@ impl Purifier {
             networks.push(read_network("student", student)?);
         }
         let material = self.material(&folder)?;
-        println!("{:<8} {:>5} {:>5} {:>7} {:>8} {}", "network", "steps", "t", "images", "clean", material.attacks.join(" "));
-        println!("{:<8} {:>5} {:>5} {:>7} {}", "none", "", "", material.count(), shares(&material.as_they_are()));
-        let ladder = Ladder { levels: self.levels.clone(), steps: self.steps.clone(), bins: self.bins };
+        println!("network, steps, t, smoothing, images, clean, {}", material.attacks.join(", "));
+        println!("{:<8} {:>5} {:>5} {:<9} {:>7}{}", "none", "", "", "", material.count(), shares(&material.as_they_are()));
+        let ladder = Ladder {
+            levels: self.levels.clone(),
+            steps: self.steps.clone(),
+            bins: self.bins,
+            smoothings: self.smoothing.iter().map(|one| one.0).collect(),
+        };
         let remote = Remote { tile: self.tile, stride: self.stride, relays: self.relays, min_t: self.min_t };
         let record = calibrate::calibrate(&folder, &networks, &material, &ladder, remote, &tried)?;
         print(&record);
@@ -148,6 +156,20 @@ fn samples(cases: &[Case], images: impl Iterator<Item = (Vec<f32>, Judgement)>) 
     cases.iter().zip(images).map(one).collect()
 }
 
+/// A filter at the end, or none.
+#[derive(Clone, Copy)]
+struct Smoothing(Option<Filter>);
+
+fn smoothing(name: &str) -> Result<Smoothing, String> {
+    if name == "none" {
+        return Ok(Smoothing(None));
+    }
+    let filter = serde_json::from_value(name.into());
+    filter
+        .map(|filter| Smoothing(Some(filter)))
+        .map_err(|_| format!("`{name}` is no filter: none, mean-3x3, mean-5x5 or mean-7x7"))
+}
+
 /// The network of a finished run of `lab train purifier`.
 fn read_network(name: &str, folder: &Path) -> Result<Network> {
     let path = folder.join("summary.json");
@@ -190,12 +212,21 @@ fn shares(all: &[f64]) -> String {
 }
 
 fn tried(c: &Candidate) {
-    println!("{:<8} {:>5} {:>5} {:>7} {:>8.4}{}", c.network, c.steps, c.t, c.images, c.clean, shares(&c.attacked));
+    println!(
+        "{:<8} {:>5} {:>5} {:<9} {:>7} {:>8.4}{}",
+        c.network,
+        c.steps,
+        c.t,
+        smoothing_name(c.smoothing),
+        c.images,
+        c.clean,
+        shares(&c.attacked)
+    );
 }
 
 fn print(record: &PurifierRecord) {
     let chosen = &record.candidates[record.chosen];
-    println!("chosen: {} in {} steps", chosen.network, chosen.steps);
+    println!("chosen: {} in {} steps, smoothing {}", chosen.network, chosen.steps, smoothing_name(chosen.smoothing));
     let levels: Vec<String> = record.levels.iter().map(|level| format!("from {:.3} t {}", level.from_score, level.t)).collect();
     println!("levels: {}", levels.join(", "));
     for (i, stored) in record.storages.iter().enumerate() {

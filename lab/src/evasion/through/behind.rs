@@ -7,6 +7,7 @@ use super::walk::WalkSlope;
 use crate::{
     evasion::{
         attack::views,
+        filters::back_through,
         objective::{Objective, Slope},
     },
     purify::{
@@ -57,7 +58,8 @@ impl Behind<'_> {
     /// Mean over the draws; the slack is that of the draw that is worst for the attacker.
     fn purified(&self, image: &[f32], class: usize, setting: Setting) -> Slope {
         let (len, draws) = (image.len(), self.draws as usize);
-        let schedule = self.defence.purification.card().schedule;
+        let card = self.defence.purification.card();
+        let schedule = card.schedule;
         // Other noise at every point, and the same whenever the run is repeated.
         let seed = seed_of(image);
         let noised = (0..self.draws).flat_map(|draw| {
@@ -65,10 +67,15 @@ impl Behind<'_> {
             add_noise(schedule, image, &noise, setting.t)
         });
         let walked = self.walk.forward(noised.collect(), draws, setting);
-        let pixels: Vec<Vec<f32>> = walked.clean.chunks_exact(len).map(|x| x.iter().map(|v| (v + 1.0) / 2.0).collect()).collect();
+        let pixels = |clean: &[f32]| card.smooth(clean.iter().map(|v| (v + 1.0) / 2.0).collect());
+        let pixels: Vec<Vec<f32>> = walked.clean.chunks_exact(len).map(pixels).collect();
         let slopes = self.classifier.slopes(&views(&pixels), &vec![class; draws]);
         let mut gradients: Vec<f32> = slopes.iter().flat_map(|s| s.gradient.iter().copied()).collect();
         if self.back == Back::Full {
+            if let Some(filter) = card.smoothing {
+                let side = (len / card.architecture.in_channels).isqrt();
+                gradients = gradients.chunks_exact(len).flat_map(|slope| back_through(filter, slope, side)).collect();
+            }
             // Pixels are half of the clean values, and enter the noised ones as √ᾱ (2p − 1).
             let share = schedule.shares(setting.t)[0];
             gradients = self.walk.backward(walked, gradients).into_iter().map(|g| share * g).collect();

@@ -21,7 +21,7 @@ pub fn choices(out: &mut String, records: &[Record], files: &mut Vec<(String, St
     let _ = writeln!(
         out,
         "\n## How the purifiers were chosen\n\n\
-         Every setting that was tried, on validation images, all of them purified whether flagged or not. Network and steps: the highest accuracy in the end, where flagged images are purified, on the images that all settings were tried on; clean images count as much as all attacks together. Of \
+         Every setting that was tried, on validation images, all of them purified whether flagged or not. Network, steps and smoothing (the filter at the end): the highest accuracy in the end, where flagged images are purified, on the images that all settings were tried on; clean images count as much as all attacks together. Of \
          settings within {} points of it the fewest steps. The levels by score are those that never fall and answer the most flagged images rightly. \
          Storage is int8 unless f16 answers more images rightly.",
         100.0 * candidates::TIE
@@ -35,14 +35,18 @@ fn choice(out: &mut String, record: &PurifierRecord, files: &mut Vec<(String, St
     let names = record.attacks.iter().map(|attack| format!("`{attack}`")).collect::<Vec<_>>().join(" | ");
     let _ = writeln!(
         out,
-        "| network | steps | t | images | clean | {names} |\n|---|---|---|---|---|{}",
+        "| network | steps | t | smoothing | images | clean | {names} |\n|---|---|---|---|---|---|{}",
         "---|".repeat(record.attacks.len())
     );
-    let _ = writeln!(out, "| none | | | {} | {} |", record.images, cells(&record.undefended));
+    let _ = writeln!(out, "| none | | | | {} | {} |", record.images, cells(&record.undefended));
     for (i, c) in record.candidates.iter().enumerate() {
         let network = if i == record.chosen { format!("**{}**", c.network) } else { c.network.clone() };
         let (steps, t, images, clean, attacked) = (c.steps, c.t, c.images, short(c.clean), cells(&c.attacked));
-        let _ = writeln!(out, "| {network} | {steps} | {t} | {images} | {clean} | {attacked} |");
+        let _ = writeln!(
+            out,
+            "| {network} | {steps} | {t} | {} | {images} | {clean} | {attacked} |",
+            candidates::smoothing_name(c.smoothing)
+        );
     }
     let levels: Vec<String> =
         record.levels.iter().map(|level| format!("t {} from {:.3} on", level.t, level.from_score)).collect();
@@ -66,8 +70,10 @@ fn choice(out: &mut String, record: &PurifierRecord, files: &mut Vec<(String, St
 fn lines(record: &PurifierRecord) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for c in &record.candidates {
-        let (name, mean) =
-            (format!("{}, {} steps", c.network, c.steps), c.attacked.iter().sum::<f64>() / c.attacked.len().max(1) as f64);
+        let (name, mean) = (
+            format!("{}, {} steps, {}", c.network, c.steps, candidates::smoothing_name(c.smoothing)),
+            c.attacked.iter().sum::<f64>() / c.attacked.len().max(1) as f64,
+        );
         let point = (f64::from(c.t), mean);
         match lines.iter_mut().find(|line| line.name == name) {
             Some(line) => line.points.push(point),
