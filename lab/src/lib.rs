@@ -6,6 +6,7 @@ pub mod bench;
 pub mod cli;
 pub mod data;
 pub mod detect;
+pub mod egress;
 pub mod evaluate;
 pub mod evasion;
 pub mod federate;

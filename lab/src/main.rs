@@ -31,7 +31,7 @@ enum Command {
     /// Attack what sites could send.
     #[command(subcommand)]
     Attack(cli::attack::Attack),
-    /// A relay's audit log.
+    /// A relay's audit log, and what relays could rebuild of images.
     #[command(subcommand)]
     Audit(cli::audit::Audit),
     /// Our own code beside its peers, in the same run.

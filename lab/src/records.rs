@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     attack::record::Leakage,
+    bench::purify::record::PurifyBench,
     detect::calibrate::CalibrateRecord,
+    egress::record::Egress,
     evaluate::Evaluation,
     evaluate::Figures,
     evasion::{
@@ -67,6 +69,10 @@ pub enum Record {
     Examples(Box<Examples>),
     /// The attacks beside another implementation.
     Comparison(Box<Comparison>),
+    /// What relays that purify could rebuild of images.
+    Egress(Box<Egress>),
+    /// Speed of purification.
+    PurifyBench(Box<PurifyBench>),
     /// The choice of a pack's purifier.
     Purifier(Box<PurifierRecord>),
     /// What purification does to clean images.

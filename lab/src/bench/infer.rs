@@ -10,13 +10,11 @@ use axum::routing::post;
 use clap::Args;
 use he::{EncryptedHead, EncryptedLogits, GLWE_2048_TU17, SecretKey};
 use models::RelayPack;
-use relay_server::{Config, Relay};
 use serde_json::{Value, json};
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::oneshot;
+use tokio::runtime::Builder;
 use wire::{InferAnswer, InferRequest, MEDIA_TYPE, SessionKey};
 
-use super::{peers, percentile, table, time};
+use super::{peers, percentile, server::Server, table, time};
 
 const EMPTY: &str = "/v1/bench/empty";
 
@@ -64,7 +62,10 @@ impl Infer {
     pub fn run(self) -> Result<()> {
         let pack = RelayPack::load_dir(&peers::root().join("models/zoo").join(&self.model))?;
         let head_ms = head_alone(&pack)?;
-        let server = Server::start()?;
+        let answer_bytes = GLWE_2048_TU17.answer_bytes(2);
+        let empty = post(move |body: Bytes| async move { vec![body.first().copied().unwrap_or(0); answer_bytes] });
+        let models = peers::root().join("models/zoo");
+        let server = Server::start(&models, Router::new().route(EMPTY, empty), |config| config.infer.workers = 1)?;
         let clients = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let (infer, empty) = clients.block_on(self.measure(&pack, server.address))?;
         server.stop()?;
@@ -167,50 +168,4 @@ fn head_alone(pack: &RelayPack) -> Result<f64> {
 
 fn token(dim: usize) -> Vec<i16> {
     (0..dim).map(|index| (index * 37 % 511) as i16 - 255).collect()
-}
-
-/// The relay in this process, on threads of its own.
-struct Server {
-    runtime: Runtime,
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    serving: tokio::task::JoinHandle<Result<(), relay_server::RelayError>>,
-    // The database's folder lives as long as the relay.
-    _data: tempfile::TempDir,
-}
-
-impl Server {
-    fn start() -> Result<Self> {
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let data = tempfile::tempdir()?;
-        let config = config(data.path());
-        let (stop, stopped) = oneshot::channel();
-        let (address, serving) = runtime.block_on(async {
-            let answer_bytes = GLWE_2048_TU17.answer_bytes(2);
-            let relay = Relay::open(config).await?;
-            let empty = post(move |body: Bytes| async move { vec![body.first().copied().unwrap_or(0); answer_bytes] });
-            let router = relay.router_with(Router::new().route(EMPTY, empty));
-            let listener = Relay::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-            let address = listener.local_addr()?;
-            let shutdown = async { stopped.await.unwrap_or(()) };
-            anyhow::Ok((address, tokio::spawn(relay.serve_router(router, listener, shutdown))))
-        })?;
-        Ok(Self { runtime, address, stop, serving, _data: data })
-    }
-
-    fn stop(self) -> Result<()> {
-        // The relay has gone already where nobody listens.
-        let _ = self.stop.send(());
-        Ok(self.runtime.block_on(self.serving)??)
-    }
-}
-
-/// One worker, and no limits that a load would meet.
-fn config(data: &std::path::Path) -> Config {
-    let mut config = Config { data_dir: data.to_owned(), models_dir: peers::root().join("models/zoo"), ..Config::default() };
-    config.infer.workers = 1;
-    config.budget.enabled = false;
-    config.limits.posts_per_minute = u32::MAX;
-    config.limits.post_burst = u32::MAX;
-    config
 }

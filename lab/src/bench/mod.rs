@@ -4,8 +4,10 @@ mod aggregate;
 mod encode;
 mod infer;
 pub(crate) mod peers;
+pub mod purify;
 mod random_weights;
 mod seal;
+mod server;
 mod table;
 
 use clap::Subcommand;
@@ -21,6 +23,8 @@ pub enum Bench {
     Infer(infer::Infer),
     /// Encoders in Chromium, beside onnxruntime-web with the same weights.
     Encode(encode::Encode),
+    /// Purification in Chromium, and on a relay over HTTP: tiles one by one beside many at a time.
+    Purify(purify::Purify),
 }
 
 impl Bench {
@@ -34,6 +38,7 @@ impl Bench {
             Self::Aggregate(bench) => bench.run(),
             Self::Infer(bench) => bench.run(),
             Self::Encode(bench) => bench.run(),
+            Self::Purify(bench) => bench.run(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo lab audit`: checks a relay's exported audit log.
+//! `cargo lab audit`: checks a relay's exported audit log, and what relays could rebuild of images.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
-/// A relay's audit log.
+/// A relay's audit log, and what relays could rebuild of images.
 #[derive(Subcommand)]
 pub enum Audit {
     /// Check that an exported log is one unbroken chain from its first entry.
     Verify(Verify),
+    /// Rebuild images from the noised tiles that one, two … all relays are sent, as well as can be.
+    Egress(super::egress::Egress),
 }
 
 /// What to check.
@@ -28,9 +30,19 @@ impl Audit {
     /// Runs the command.
     ///
     /// # Errors
-    /// Where the log cannot be read, is no unbroken chain, or lacks the kept hash.
+    /// As the command's own `run`.
     pub fn run(self) -> anyhow::Result<()> {
-        let Self::Verify(Verify { file, kept }) = self;
+        match self {
+            Self::Verify(verify) => verify.run(),
+            Self::Egress(egress) => egress.run(),
+        }
+    }
+}
+
+impl Verify {
+    /// Fails where the log cannot be read, is no unbroken chain, or lacks the kept hash.
+    fn run(self) -> anyhow::Result<()> {
+        let Self { file, kept } = self;
         let log = File::open(&file).with_context(|| format!("{} cannot be opened; name an exported log", file.display()))?;
         let verified = federation::audit::verify(BufReader::new(log), kept.as_deref())?;
         if verified.holds_kept == Some(false) {

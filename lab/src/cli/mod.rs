@@ -4,6 +4,7 @@ pub mod attack;
 pub mod audit;
 pub mod calibrate;
 pub mod consortium;
+pub mod egress;
 pub mod evade;
 pub mod evaluate;
 pub mod evasion;

@@ -35,7 +35,7 @@ pub(crate) struct Network {
 }
 
 enum Weights {
-    Cpu(CpuUnet),
+    Cpu(Box<CpuUnet>),
     Gpu(Box<Unet>),
 }
 
@@ -76,7 +76,7 @@ impl Engine {
     pub(crate) fn load(&self, card: &PurifierCard, image_size: usize, file: &[u8]) -> Result<Network, ModelError> {
         let (map, config) = (TensorMap::from_safetensors(file)?, &card.architecture);
         let weights = match self {
-            Self::Cpu(_) => Weights::Cpu(CpuUnet::load(config, map)?),
+            Self::Cpu(_) => Weights::Cpu(Box::new(CpuUnet::load(config, map)?)),
             Self::Gpu(gpu) => Weights::Gpu(Box::new(config.init(&gpu.device).load(&map, &gpu.device)?)),
         };
         Ok(Network { card: card.clone(), image_size, weights })

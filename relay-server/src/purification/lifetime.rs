@@ -17,7 +17,6 @@ impl App {
         let settled = self.store.settle_job(id, from, to, sealed, failure, self.job_deadline()).await?;
         if settled {
             self.metrics.job_ended(to);
-            self.store.scrub().await;
         }
         Ok(settled)
     }
@@ -28,7 +27,8 @@ impl App {
         unix_now().saturating_add(ttl_s)
     }
 
-    /// Ends what has run or lain for too long. To be called now and then.
+    /// Ends what has run or lain for too long, and removes from the disk what was deleted since the last call. To be called every second
+    /// or so.
     pub(crate) async fn keep_lifetimes(&self) {
         self.stop_overdue().await;
         match self.store.expire_jobs(unix_now(), self.job_deadline()).await {

@@ -1,9 +1,9 @@
 //! Purification jobs: noised tiles come in, wait their turn, are walked back to clean ones, and go out once.
 //!
 //! The tiles are not the image, but they are not ciphertext either: who holds enough of them can make something out (THREAT_MODEL.md).
-//! So they lie in memory or sealed in the store, under a key that only the client's token gives ([`vault`]), for a bounded time, and what is
-//! deleted is overwritten. A relay that is killed finds its jobs again but cannot read them; the next request of their client with the
-//! token lets them go on.
+//! So they lie in memory or sealed in the store, under a key that only the client's token gives ([`vault`]), for a bounded time, and
+//! what is deleted is overwritten. A relay that is killed finds its jobs again but cannot read them; the next request of their client
+//! with the token lets them go on.
 
 mod batch;
 mod engine;

@@ -60,7 +60,8 @@ fn spawn(place: &Place, database: Option<&str>) -> (Child, Api) {
     command
         .env("VEILSIGHT_RELAY_FEDERATION__ADMIN_TOKEN_SHA256", admin_hash())
         .env("VEILSIGHT_RELAY_LIMITS__POSTS_PER_MINUTE", "0")
-        .env("VEILSIGHT_RELAY_PURIFICATION__DEVICE", "cpu");
+        .env("VEILSIGHT_RELAY_PURIFICATION__DEVICE", "cpu")
+        .env("VEILSIGHT_RELAY_PURIFICATION__WORKERS", "1");
     if let Some(url) = database {
         command.env("VEILSIGHT_RELAY_DATABASE_URL", url);
     }

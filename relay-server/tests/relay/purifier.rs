@@ -27,7 +27,7 @@ pub struct Purifier {
 }
 
 fn architecture() -> UnetConfig {
-    UnetConfig { in_channels: 3, fold: 2, widths: vec![8, 12, 16], time_dim: 16 }
+    UnetConfig { in_channels: 3, fold: 2, widths: vec![16, 16, 24], time_dim: 16 }
 }
 
 fn weights(numbers: &mut Numbers) -> TensorMap {

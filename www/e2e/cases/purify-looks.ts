@@ -15,10 +15,9 @@ export function purifyLooksCases(stage: () => Stage): void {
 
   test('the_offer_to_restore_and_the_restored_image_look_well_and_are_accessible', async (t) => {
     if (!(await purifierOr(t))) return;
-    const image = await attackedImage();
-    const upload = image?.upload ?? (await phantom(stage(), 111, true));
+    const { upload } = await attackedImage();
     await stage().with(async (page) => {
-      await examine(page, image ? MODEL : PURIFIABLE, upload);
+      await examine(page, MODEL, upload);
       await restoreOnRelays(page).waitFor();
       await assertLooks(page, 'purify-offer');
       await restoreHere(page).click();

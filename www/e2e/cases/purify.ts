@@ -40,7 +40,6 @@ export function purifyCases(stage: () => Stage): void {
   test('an_attacked_image_is_flagged_restored_on_the_device_and_answered_rightly', async (t) => {
     if (!(await purifierOr(t))) return;
     const image = await attackedImage();
-    if (!image) return t.skip('the shared data (br35h) is not here, or no attack on it was flagged');
     await stage().with(async (page) => {
       stage().recorder.reset();
       await examine(page, MODEL, image.upload);

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { type Pair, uploadOf, withPairs } from './attacked-images.ts';
+import { uploadOf, withPairs } from './attacked-images.ts';
 import { nativeEncode } from './native.ts';
 import { type PurifierCard, shippedPurifier } from './packs.ts';
 import type { Upload } from './scan-page.ts';
@@ -24,26 +24,24 @@ export interface Attacked {
   class: string;
 }
 
-let chosen: Promise<Attacked | null> | undefined;
+let chosen: Promise<Attacked> | undefined;
 
-/** A real image under attack that is flagged because of that: of those attacked, the one whose original is answered most surely. Null without the data. */
-export function attackedImage(): Promise<Attacked | null> {
+/** A real image under attack (without the shared data, a phantom) that is flagged: of those attacked, the one whose original is answered most surely. */
+export function attackedImage(): Promise<Attacked> {
   chosen ??= choose();
   return chosen;
 }
 
-async function choose(): Promise<Attacked | null> {
+async function choose(): Promise<Attacked> {
   const data = dataDir();
-  if (!data) return null;
-  let found: Attacked | null = null;
-  await withPairs(join(data, 'br35h'), LIMIT, async (pairs, folder) => {
-    const sureness = async ({ clean }: Pair) =>
-      Math.max(...(await nativeEncode(await uploadOf(folder, clean))).probabilities);
-    const flagged = await Promise.all(
-      pairs.filter((pair) => pair.flagged).map(async (pair) => ({ pair, sure: await sureness(pair) })),
-    );
-    const best = flagged.toSorted((a, b) => b.sure - a.sure)[0];
-    if (best) found = { upload: await uploadOf(folder, best.pair.attacked), class: best.pair.class };
+  let found: Attacked | undefined;
+  await withPairs(data ? join(data, 'br35h') : 'phantoms', LIMIT, async (pairs, folder) => {
+    let sure = 0;
+    for (const { clean, attacked, class: id } of pairs.filter(({ flagged }) => flagged)) {
+      const most = Math.max(...(await nativeEncode(await uploadOf(folder, clean))).probabilities);
+      if (most > sure) [sure, found] = [most, { upload: await uploadOf(folder, attacked), class: id }];
+    }
   });
+  if (!found) throw new Error(`Of ${LIMIT} images under attack none is flagged.`);
   return found;
 }

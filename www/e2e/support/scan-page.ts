@@ -72,7 +72,7 @@ export async function prepareAndScan(page: Page, upload: Upload, timeout = 90_00
 
 /** The grey values on the element's canvas: what the encoder sees. */
 export async function encoderView(page: Page): Promise<Uint8Array> {
-  const grey = await part(page, 'canvas.sharp').evaluate((element) => {
+  const grey = await part(page, '.picture canvas.sharp').evaluate((element) => {
     const canvas = element as HTMLCanvasElement;
     const { data } = canvas.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height) ?? { data: [] };
     return Array.from(data).filter((_, i) => i % 4 === 0);

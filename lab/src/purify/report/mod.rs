@@ -3,6 +3,7 @@
 mod choice;
 mod defence;
 mod fidelity;
+mod traffic;
 
 use std::fmt::Write;
 
@@ -27,6 +28,8 @@ pub fn pages(records: &[Record]) -> Vec<(String, String)> {
     let mut files = Vec::new();
     defence::attacks(&mut out, records);
     fidelity::fidelity(&mut out, records, &mut files);
+    traffic::egress(&mut out, records, &mut files);
+    traffic::benches(&mut out, records);
     choice::pictures(&mut out, records);
     choice::choices(&mut out, records, &mut files);
     files.push(("purifier.md".into(), out));
