@@ -76,7 +76,7 @@ pub struct Purifier {
     #[arg(long, default_value_t = 3)]
     relays: usize,
     /// Lowest noise level of tiles that leave the device.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 75)]
     min_t: u16,
     /// Seed of the attacks' starts and of the noise.
     #[arg(long, default_value_t = 2)]
