@@ -109,6 +109,7 @@ fn decoys_are_known_to_the_auditor() {
     let (traffic, origins) = held(&setting, 7, 3);
     assert_eq!(traffic.tiles.len(), prior().grid.places() + 9);
     assert_eq!(origins.iter().filter(|origin| origin.is_none()).count(), 9);
+    assert!(traffic.shares.iter().all(|share| *share <= 0.4) && traffic.shares.iter().sum::<f64>() >= 1.0);
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub struct Exposure {
 pub struct Collusion {
     /// Relays that put their tiles together.
     pub relays: usize,
-    /// Largest part of an image's area that their tiles show, 0 to 1, over the images.
+    /// Largest part of an image's area that their tiles show, over the images: the sum of what each relay sees, overlaps counted twice, 1 at most.
     pub share: f64,
     /// Tiles that the jigsaw put at their place, of those that are no decoys and not the same all over; 0 to 1.
     pub placed: Estimate,

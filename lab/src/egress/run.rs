@@ -162,7 +162,7 @@ impl<'a> Attackers<'a> {
                 }
             }
             Ok(Attacked {
-                share: grid.share(truth.iter().flatten().map(|(place, _)| *place)),
+                share: traffic.shares[..=index].iter().sum::<f64>().min(1.0),
                 placed: placed(grid, case, &truth, &guess),
                 found,
                 bag: top(&bag.logits(prior, &traffic)) == case.class,

@@ -28,6 +28,8 @@ pub struct Traffic {
     pub noise: f32,
     /// The tiles, in the order of the messages.
     pub tiles: Vec<Seen>,
+    /// The part of the image's area, 0 to 1, that each relay sees; empty for recorded messages, which do not tell.
+    pub shares: Vec<f64>,
 }
 
 /// Where a tile lay and how it was turned.
@@ -48,7 +50,7 @@ impl Traffic {
         let tiles = messages.iter().flat_map(|(relay, message)| {
             message.tiles().iter().map(|tile| Seen { relay: *relay, values: tile.values.iter().map(pixel).collect() })
         });
-        Ok(Self { t: first.t(), noise: (rest / image / 2.0).powi(2), tiles: tiles.collect() })
+        Ok(Self { t: first.t(), noise: (rest / image / 2.0).powi(2), tiles: tiles.collect(), shares: Vec::new() })
     }
 
     /// What each relay gets of the image `pixels`, CHW in 0 to 1, in a mission of this setting.
@@ -63,7 +65,8 @@ impl Traffic {
             Holder::Relay(relay) => Some((relay, &order.request)),
             Holder::Device => None,
         });
-        Self::of_messages(schedule, messages)
+        let shares = mission.report().relays.iter().map(|relay| relay.share).collect();
+        Ok(Self { shares, ..Self::of_messages(schedule, messages)? })
     }
 
     /// The tiles, by number, that the first `colluders` relays hold.
@@ -73,7 +76,7 @@ impl Traffic {
 
     /// These tiles alone.
     pub fn only(&self, held: &[usize]) -> Self {
-        Self { tiles: held.iter().map(|index| self.tiles[*index].clone()).collect(), ..*self }
+        Self { tiles: held.iter().map(|index| self.tiles[*index].clone()).collect(), shares: self.shares.clone(), ..*self }
     }
 
     /// Where each tile came from, told by whoever knows the image `pixels`: the free place and turn that leave the least; none for decoys.
@@ -100,7 +103,7 @@ impl Traffic {
             relay: seen.relay,
             values: origin.map_or_else(|| seen.values.clone(), |(_, turn)| turn.undo(side, &seen.values)),
         };
-        Self { tiles: self.tiles.iter().zip(origins).map(turned_back).collect(), ..*self }
+        Self { tiles: self.tiles.iter().zip(origins).map(turned_back).collect(), shares: self.shares.clone(), ..*self }
     }
 }
 
