@@ -135,7 +135,7 @@ mod tests {
             let along = |k: usize| f64::from((model.variances[k] - model.rest) * model.axes[[k, i]] * model.axes[[k, j]]);
             along(0) + along(1) + if i == j { f64::from(model.rest + noise) } else { 0.0 }
         });
-        let row = rows().slice(ndarray::s![..1, ..]).to_owned();
+        let row = rows().select(ndarray::Axis(0), &[0]);
         let centred = nalgebra::DVector::from_iterator(12, (&row.row(0) - &model.mean).iter().map(|v| f64::from(*v)));
         let square = centred.dot(&(covariance.clone().try_inverse().unwrap() * &centred));
         let wanted = -0.5 * (square + covariance.determinant().ln());
