@@ -79,14 +79,14 @@ fn card(t: u16, steps: u8) -> PurifierCard {
         schedule: Schedule::Linear,
         levels: vec![Level { from_score: f32::MIN, t }],
         steps,
-        smoothing: Some(Filter::Mean3),
+        smoothing: None,
         remote: REMOTE,
         training: training(),
     }
 }
 
-fn known(t: u16, weights: &TensorMap) -> Known {
-    let card = card(t, 1);
+fn known(t: u16, smoothing: Option<Filter>, weights: &TensorMap) -> Known {
+    let card = PurifierCard { smoothing, ..card(t, 1) };
     Known { purification: Purification::new(&card, weights.clone()).unwrap(), walk: WalkSlope::new(&card, weights).unwrap() }
 }
 
@@ -233,6 +233,20 @@ fn attackers_walk_as_the_device_does() {
 }
 
 #[test]
+fn the_filter_of_the_card_ends_a_purification() {
+    let (image, setting, draw) = (&ring().cases[1].image, Setting { t: 20, steps: 1 }, Draw::defenders(5, 0));
+    let purified = |smoothing, tiles| {
+        let card = PurifierCard { smoothing, ..card(20, 1) };
+        let purification = Purification::new(&card, noisy()).unwrap();
+        if tiles { purification.purify_tiles(image, setting, draw) } else { purification.purify(image, setting, draw) }.unwrap()
+    };
+    for tiles in [false, true] {
+        let wanted = Filter::Mean5.apply(&purified(None, tiles), common::SIDE);
+        assert_eq!(purified(Some(Filter::Mean5), tiles), wanted);
+    }
+}
+
+#[test]
 fn tiles_of_a_purifier_that_changes_little_make_up_the_image() {
     let image = &ring().cases[1].image;
     let purification = Purification::new(&card(1, 1), silent()).unwrap();
@@ -245,7 +259,7 @@ fn tiles_of_a_purifier_that_changes_little_make_up_the_image() {
 #[test]
 fn figures_count_the_last_word_on_each_image() {
     let Ring { victim, detection, cases, .. } = ring();
-    let known = known(1, &silent());
+    let known = known(1, None, &silent());
     let settings = Settings { steps: Some(10), restarts: None };
     let opponent = Some(Opponent::new(&known));
     let arena =
@@ -271,7 +285,7 @@ fn figures_count_the_last_word_on_each_image() {
 
 #[test]
 fn who_knows_the_purifier_gets_through_it_more_often() {
-    let known = known(60, &silent());
+    let known = known(60, Some(Filter::Mean3), &silent());
     let opponent = Opponent::new(&known);
     let lost = |name: &str| {
         let wrong = |(outcome, case): (Outcome, &Case)| {
