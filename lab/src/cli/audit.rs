@@ -13,7 +13,7 @@ pub enum Audit {
     /// Check that an exported log is one unbroken chain from its first entry.
     Verify(Verify),
     /// Rebuild images from the noised tiles that one, two … all relays are sent, as well as can be.
-    Egress(super::egress::Egress),
+    Egress(Box<super::egress::Egress>),
 }
 
 /// What to check.

@@ -27,7 +27,7 @@ pub fn measure(pack: &RelayPack, runs: usize, chromium: &Path) -> Result<Browser
     let found = peers::json(node)?;
     let number = |key: &str| found[key].as_f64().with_context(|| format!("no {key} was reported"));
     let values = pack.card.preprocess.channels.count() * pack.card.preprocess.size.pow(2);
-    ensure!(found["values"] == Value::from(values), "the purified image has another size");
+    ensure!(found["values"] == values, "the purified image has another size");
     Ok(Browser {
         version: found["browser"].as_str().unwrap_or_default().to_owned(),
         runs,
