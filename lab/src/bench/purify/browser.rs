@@ -5,7 +5,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use models::RelayPack;
-use serde_json::Value;
 
 use super::record::Browser;
 use crate::bench::peers;
