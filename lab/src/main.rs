@@ -17,7 +17,7 @@ enum Command {
     Train(cli::train::Train),
     Fit(cli::fit::Fit),
     Keep(cli::fit::Keep),
-    Calibrate(cli::calibrate::Calibrate),
+    Calibrate(Box<cli::calibrate::Calibrate>),
     Evaluate(Box<cli::evaluate::Evaluate>),
     Fidelity(cli::fidelity::Fidelity),
     Report(cli::report::Report),
