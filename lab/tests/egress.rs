@@ -1,4 +1,5 @@
 //! The attack is no straw man, and its measures measure.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::LazyLock;
 
