@@ -190,22 +190,3 @@ fn images_that_do_not_fit_are_refused() {
     assert!(network.noise_of_many(&[&[0.0; 64]], [8, 8], &[1, 2]).is_err(), "two levels for one image");
     assert!(network.noise_of_many(&[], [8, 8], &[]).unwrap().is_empty());
 }
-
-/// Printed for a person; no threshold, since machines differ.
-#[cfg(not(target_arch = "wasm32"))]
-#[test]
-#[ignore = "prints a time"]
-fn how_long_a_standard_network_takes() {
-    let config = UnetConfig::standard(1);
-    let network = CpuUnet::load(&config, weights(&config)).unwrap();
-    for (count, side) in [(1, [128, 128]), (1, [64, 64]), (16, [64, 64])] {
-        let images = vec![image(&config, side, 1); count];
-        let views: Vec<&[f32]> = images.iter().map(Vec::as_slice).collect();
-        let time = |_| {
-            let start = std::time::Instant::now();
-            network.noise_of_many(&views, side, &vec![100; count]).unwrap();
-            start.elapsed()
-        };
-        println!("{count} of {side:?}: {:?} at best of 5", (0..5).map(time).min().unwrap());
-    }
-}
