@@ -102,7 +102,8 @@ fn write_private(path: &Path, text: &str) -> Result<()> {
 /// Builds the relay; answers the program's path.
 pub fn build_relay(release: bool) -> Result<PathBuf> {
     let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    let mut build = command(&cargo, &["build", "--package", "relay-server", "--bin", "relay-server"]);
+    // With the whole workspace's features, so that the heavy crates are those that `cargo verify` builds.
+    let mut build = command(&cargo, &["build", "--workspace", "--bin", "relay-server"]);
     if release {
         build.arg("--release");
     }

@@ -24,6 +24,21 @@ pub struct Progress {
     pub seconds: f64,
 }
 
+impl Progress {
+    /// Counts an epoch that has ended at this step, after so many seconds.
+    pub fn advance(&mut self, step: u64, seconds: f64) {
+        self.epoch += 1;
+        self.step = step;
+        self.seconds += seconds;
+    }
+
+    /// Makes the last epoch the best one: its score, and what is told beside it.
+    pub fn crown(&mut self, score: f64, beside: f64) {
+        self.best = Some((score, beside));
+        self.best_epoch = self.epoch;
+    }
+}
+
 const VECTORS: [&str; 4] = ["weights", "ema", "first", "second"];
 
 /// Writes a checkpoint; an interrupted write leaves the old one in place.

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use models::TensorMap;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     checkpoint::{self, Progress},
@@ -18,7 +18,7 @@ use super::{
 /// A network in training.
 pub trait Job {
     /// The settings that a checkpoint belongs to.
-    type Config: Serialize;
+    type Config: Serialize + Clone;
     /// What is logged of an epoch.
     type Log: Serialize + DeserializeOwned;
 
@@ -37,6 +37,47 @@ pub trait Job {
     fn epoch(&mut self, progress: &mut Progress) -> Result<Self::Log>;
 }
 
+/// Settings and outcome of a run, `summary.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Summary<C, L> {
+    /// Settings.
+    pub config: C,
+    /// What the weights started from.
+    pub start: String,
+    /// The command line.
+    pub command: String,
+    /// Where it ended; what the best is, the job says.
+    pub progress: Progress,
+    /// Every epoch.
+    pub epochs: Vec<L>,
+}
+
+/// How a run began, in words.
+pub struct Origin {
+    /// What the weights started from.
+    pub start: String,
+    /// The command line.
+    pub command: String,
+}
+
+/// Trains to the end, or for `stop_after` epochs, and writes the summary.
+///
+/// # Errors
+/// Where files cannot be read or written.
+pub fn run<J: Job>(
+    job: &mut J,
+    mut progress: Progress,
+    origin: Origin,
+    folder: &Folder,
+    stop_after: Option<u32>,
+) -> Result<Summary<J::Config, J::Log>> {
+    let epochs = drive(job, &mut progress, folder, stop_after)?;
+    let Origin { start, command } = origin;
+    let summary = Summary { config: job.config().clone(), start, command, progress, epochs };
+    checkpoint::write_whole(&folder.summary(), serde_json::to_string_pretty(&summary)?.as_bytes())?;
+    Ok(summary)
+}
+
 /// The state that a run starts from: of the last checkpoint where it is resumed, otherwise of `weights`.
 ///
 /// # Errors
@@ -50,11 +91,8 @@ pub fn start(config: &impl Serialize, weights: Vec<f32>, folder: &Folder, resume
     Ok((Progress { epoch: 0, step: 0, best: None, best_epoch: 0, seconds: 0.0 }, OptimState::new(weights)))
 }
 
-/// Trains to the end, or for `stop_after` epochs. Returns the log of every epoch, those of earlier sessions too.
-///
-/// # Errors
-/// Where files cannot be read or written.
-pub fn drive<J: Job>(job: &mut J, progress: &mut Progress, folder: &Folder, stop_after: Option<u32>) -> Result<Vec<J::Log>> {
+/// Trains, and returns the log of every epoch, those of earlier sessions too.
+fn drive<J: Job>(job: &mut J, progress: &mut Progress, folder: &Folder, stop_after: Option<u32>) -> Result<Vec<J::Log>> {
     let end = stop_after.map_or(job.epochs(), |n| (progress.epoch + n).min(job.epochs()));
     while progress.epoch < end {
         let log = job.epoch(progress)?;

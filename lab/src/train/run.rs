@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     TrainConfig,
     adversarial::{Target, robust_accuracy},
-    checkpoint::{self, Progress},
-    job::{self, Job},
+    checkpoint::Progress,
+    job::{self, Job, Origin},
     loss,
     optim::OptimState,
     step::{Images, Sums, Teacher, Trainer, answers, infer},
@@ -78,19 +78,7 @@ impl Folder {
 }
 
 /// Settings and outcome of a run, `summary.json`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Summary {
-    /// Settings.
-    pub config: TrainConfig,
-    /// What the weights started from.
-    pub start: String,
-    /// The command line.
-    pub command: String,
-    /// Where it ended.
-    pub progress: Progress,
-    /// Every epoch.
-    pub epochs: Vec<EpochLog>,
-}
+pub type Summary = job::Summary<TrainConfig, EpochLog>;
 
 /// What a run needs besides its settings.
 pub struct Inputs {
@@ -113,14 +101,11 @@ pub struct Inputs {
 /// # Errors
 /// Where files cannot be read or written, or the settings contradict each other.
 pub fn run(config: TrainConfig, inputs: Inputs, folder: &Folder, resume: bool, stop_after: Option<u32>) -> Result<Summary> {
-    let (mut progress, state) = job::start(&config, inputs.weights, folder, resume)?;
+    let (progress, state) = job::start(&config, inputs.weights, folder, resume)?;
     let Inputs { train, val, teacher, start, command, .. } = inputs;
     let trainer = Trainer::new(config, state, teacher, train.pixels.len())?;
     let mut encoder = Encoder { trainer, train, val };
-    let epochs = job::drive(&mut encoder, &mut progress, folder, stop_after)?;
-    let summary = Summary { config: encoder.trainer.config, start, command, progress, epochs };
-    checkpoint::write_whole(&folder.summary(), serde_json::to_string_pretty(&summary)?.as_bytes())?;
-    Ok(summary)
+    job::run(&mut encoder, progress, Origin { start, command }, folder, stop_after)
 }
 
 struct Encoder {
@@ -170,15 +155,12 @@ fn epoch(trainer: &mut Trainer, train: &Images, val: &Images, progress: &mut Pro
     let seconds = started.elapsed().as_secs_f64();
     let (val_accuracy, val_nll) = validate(trainer, &trainer.state.ema, val);
     let (val_accuracy_raw, _) = validate(trainer, &trainer.state.weights, val);
-    progress.epoch += 1;
-    progress.step = trainer.state.step;
-    progress.seconds += seconds;
+    progress.advance(trainer.state.step, seconds);
     let val_robust = robust(trainer, val);
     let score = val_robust.map_or(val_accuracy, |robust| (val_accuracy + robust) / 2.0);
     let better = progress.best.is_none_or(|(best, nll)| score > best || (score == best && val_nll < nll));
     if better {
-        progress.best = Some((score, val_nll));
-        progress.best_epoch = progress.epoch;
+        progress.crown(score, val_nll);
     }
     let images = sums.images as f64;
     let log = EpochLog {

@@ -11,8 +11,8 @@ use super::{
     step::{Errors, MaeTrainer, validate},
 };
 use crate::train::{
-    checkpoint::{self, Progress},
-    job::{self, Job},
+    checkpoint::Progress,
+    job::{self, Job, Origin},
     optim::OptimState,
     run::Folder,
 };
@@ -34,20 +34,8 @@ pub struct MaeEpoch {
     pub images_per_second: f64,
 }
 
-/// Settings and outcome of a run, `summary.json`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct MaeSummary {
-    /// Settings.
-    pub config: MaeTrainConfig,
-    /// What the weights started from.
-    pub start: String,
-    /// The command line.
-    pub command: String,
-    /// Where it ended; the best is (−loss, error) on the validation split.
-    pub progress: Progress,
-    /// Every epoch.
-    pub epochs: Vec<MaeEpoch>,
-}
+/// Settings and outcome of a run, `summary.json`; the best is (−loss, error) on the validation split.
+pub type MaeSummary = job::Summary<MaeTrainConfig, MaeEpoch>;
 
 /// What a run needs besides its settings.
 pub struct MaeInputs {
@@ -80,13 +68,10 @@ pub fn run(
     resume: bool,
     stop_after: Option<u32>,
 ) -> Result<MaeSummary> {
-    let (mut progress, state) = job::start(&config, inputs.weights, folder, resume)?;
+    let (progress, state) = job::start(&config, inputs.weights, folder, resume)?;
     let MaeInputs { train, val, start, command, .. } = inputs;
     let mut autoencoder = Autoencoder { trainer: MaeTrainer::new(config, state, train.len())?, train, val };
-    let epochs = job::drive(&mut autoencoder, &mut progress, folder, stop_after)?;
-    let summary = MaeSummary { config: autoencoder.trainer.config, start, command, progress, epochs };
-    checkpoint::write_whole(&folder.summary(), serde_json::to_string_pretty(&summary)?.as_bytes())?;
-    Ok(summary)
+    job::run(&mut autoencoder, progress, Origin { start, command }, folder, stop_after)
 }
 
 impl Job for Autoencoder {
@@ -123,12 +108,9 @@ impl Job for Autoencoder {
         let seconds = started.elapsed().as_secs_f64();
         let Errors { loss: val_loss, error: val_error } =
             validate(&trainer.config, &trainer.layout, &trainer.state.ema, &self.val);
-        progress.epoch += 1;
-        progress.step = trainer.state.step;
-        progress.seconds += seconds;
+        progress.advance(trainer.state.step, seconds);
         if progress.best.is_none_or(|(best, _)| -val_loss > best) {
-            progress.best = Some((-val_loss, val_error));
-            progress.best_epoch = progress.epoch;
+            progress.crown(-val_loss, val_error);
         }
         let log = MaeEpoch {
             epoch: progress.epoch,

@@ -13,8 +13,8 @@ use super::{
     validate::{Measured, validate},
 };
 use crate::train::{
-    checkpoint::{self, Progress},
-    job::{self, Job},
+    checkpoint::Progress,
+    job::{self, Job, Origin},
     optim::OptimState,
     run::Folder,
 };
@@ -38,20 +38,8 @@ pub struct UnetEpoch {
     pub images_per_second: f64,
 }
 
-/// Settings and outcome of a run, `summary.json`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct UnetSummary {
-    /// Settings.
-    pub config: UnetTrainConfig,
-    /// What the weights started from.
-    pub start: String,
-    /// The command line.
-    pub command: String,
-    /// Where it ended; the best is (−error of the noise, PSNR) on the validation split.
-    pub progress: Progress,
-    /// Every epoch.
-    pub epochs: Vec<UnetEpoch>,
-}
+/// Settings and outcome of a run, `summary.json`; the best is (−error of the noise, PSNR) on the validation split.
+pub type UnetSummary = job::Summary<UnetTrainConfig, UnetEpoch>;
 
 /// What a run needs besides its settings.
 pub struct UnetInputs {
@@ -86,13 +74,10 @@ pub fn run(
     resume: bool,
     stop_after: Option<u32>,
 ) -> Result<UnetSummary> {
-    let (mut progress, state) = job::start(&config, inputs.weights, folder, resume)?;
+    let (progress, state) = job::start(&config, inputs.weights, folder, resume)?;
     let UnetInputs { train, val, encoder, start, command, .. } = inputs;
     let mut unet = Unet { trainer: UnetTrainer::new(config, state, encoder, train.len())?, train, val };
-    let epochs = job::drive(&mut unet, &mut progress, folder, stop_after)?;
-    let summary = UnetSummary { config: unet.trainer.config, start, command, progress, epochs };
-    checkpoint::write_whole(&folder.summary(), serde_json::to_string_pretty(&summary)?.as_bytes())?;
-    Ok(summary)
+    job::run(&mut unet, progress, Origin { start, command }, folder, stop_after)
 }
 
 impl Job for Unet {
@@ -130,12 +115,9 @@ impl Job for Unet {
         let val = validate(&trainer.config, &trainer.layout, &trainer.state.ema, &self.val);
         let mean = |part: fn(&Measured) -> f64| val.iter().map(part).sum::<f64>() / val.len() as f64;
         let (val_error, val_psnr) = (mean(|m| m.error), mean(|m| m.psnr));
-        progress.epoch += 1;
-        progress.step = trainer.state.step;
-        progress.seconds += seconds;
+        progress.advance(trainer.state.step, seconds);
         if progress.best.is_none_or(|(best, _)| -val_error > best) {
-            progress.best = Some((-val_error, val_psnr));
-            progress.best_epoch = progress.epoch;
+            progress.crown(-val_error, val_psnr);
         }
         let images_per_second = steps * trainer.config.batch as f64 / seconds;
         let log = UnetEpoch { epoch: progress.epoch, loss: loss / steps, val_error, val_psnr, val, seconds, images_per_second };
