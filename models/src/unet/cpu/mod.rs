@@ -12,8 +12,8 @@ use crate::{
 use block::Block;
 use planes::{Conv, Planes};
 
-/// Most values at any place of the network of images that are worked on together: bounds the memory of a large batch.
-const GROUP_LEN: usize = 1 << 22;
+/// Most values at any place of the network of images that are worked on together, so that they stay in the caches.
+const GROUP_LEN: usize = 1 << 17;
 
 /// A U-Net, ready to run.
 pub struct CpuUnet {

@@ -4,6 +4,8 @@ use crate::vit::cpu::{Linear, Norm, Output, Rows, math::gelu};
 
 /// Values of a band of gathered surroundings: they stay in the second cache.
 const BAND: usize = 1 << 16;
+/// A band has a multiple of so many pixels, so that the product's blocks of rows come out even.
+const BAND_ROWS: usize = 12;
 
 /// Images of one size `[images, height, width, channels]`.
 #[derive(Clone)]
@@ -90,7 +92,7 @@ impl Conv {
     pub(super) fn apply(&self, input: &Planes) -> Planes {
         let mut out = Planes::zeros(input.images, input.side, self.outputs);
         let (width, pixels) = (9 * self.inputs, input.rows().count);
-        let band = (BAND / width).max(1);
+        let band = (BAND / width / BAND_ROWS).max(1) * BAND_ROWS;
         let mut around = Vec::with_capacity(band.min(pixels) * width);
         for first in (0..pixels).step_by(band) {
             let count = band.min(pixels - first);

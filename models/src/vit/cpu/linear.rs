@@ -1,9 +1,10 @@
 //! Matrix products of the CPU engine: weights in column panels, activations in rows, a small block of sums in registers.
 
-use super::math::LANES;
+use super::{
+    math::LANES,
+    wide::{self, Kernel},
+};
 
-/// Rows of a block of sums: 4 x 8 sums, two weight vectors and a splat fit 16 vector registers.
-const ROWS: usize = 4;
 /// Longest run of products that is summed before the sums are put down: keeps a panel of weights in the first cache.
 const RUN: usize = 768;
 
@@ -77,79 +78,154 @@ impl Linear {
 }
 
 /// `output = [output +] input · weights [+ bias]`.
-pub(super) fn multiply(input: Rows, weights: &Panels, bias: Option<&[f32]>, add: bool, mut output: Output) {
-    for first in (0..weights.k).step_by(RUN) {
-        let run = first..weights.k.min(first + RUN);
-        for (panel, columns) in weights.data.chunks_exact(weights.k).enumerate() {
-            let column = panel * LANES;
-            let bias = bias.filter(|_| first == 0).and_then(|bias| bias[column..].first_chunk());
-            let block = Block {
-                columns: &columns[run.clone()],
-                bias: *bias.unwrap_or(&[0.0; LANES]),
-                add: add || first > 0,
-                column,
-                width: LANES.min(weights.n - column),
-                from: first,
-            };
-            block.all_rows(input, &mut output);
-        }
+pub(super) fn multiply(input: Rows, weights: &Panels, bias: Option<&[f32]>, add: bool, output: Output) {
+    wide::run(Product { input, weights, bias, add, output });
+}
+
+struct Product<'a> {
+    input: Rows<'a>,
+    weights: &'a Panels,
+    bias: Option<&'a [f32]>,
+    add: bool,
+    output: Output<'a>,
+}
+
+impl Kernel for Product<'_> {
+    type Output = ();
+
+    /// A block of sums, the weights and a splat fit the sixteen registers: 6 rows of 2 vectors of eight, or 4 rows of 2 of four. The
+    /// rows that are left over are summed by fours, then one by one.
+    #[inline(always)]
+    fn run<const WIDE: bool>(self) {
+        if WIDE { self.blocks::<6, 2>() } else { self.blocks::<4, 1>() }
     }
 }
 
-/// One panel's run of products against every row.
-struct Block<'a> {
-    columns: &'a [[f32; LANES]],
-    bias: [f32; LANES],
-    add: bool,
-    column: usize,
-    width: usize,
-    from: usize,
-}
-
-impl Block<'_> {
-    fn all_rows(&self, input: Rows, output: &mut Output) {
-        let whole = input.count / ROWS * ROWS;
-        for row in (0..whole).step_by(ROWS) {
-            self.rows::<ROWS>(row, input, output);
-        }
-        for row in whole..input.count {
-            self.rows::<1>(row, input, output);
+impl Product<'_> {
+    /// Sums blocks of `ROWS` rows and `PANELS` panels.
+    #[inline(always)]
+    fn blocks<const ROWS: usize, const PANELS: usize>(mut self) {
+        let k = self.weights.k;
+        for from in (0..k).step_by(RUN) {
+            let run = from..k.min(from + RUN);
+            for (i, group) in self.weights.data.chunks(PANELS * k).enumerate() {
+                let column = i * PANELS * LANES;
+                if group.len() == PANELS * k {
+                    let panels = std::array::from_fn(|p| &group[p * k..][run.clone()]);
+                    self.all_rows::<ROWS, PANELS>(Block { panels, column, from });
+                } else {
+                    for (p, panel) in group.chunks_exact(k).enumerate() {
+                        self.all_rows::<ROWS, 1>(Block { panels: [&panel[run.clone()]], column: column + p * LANES, from });
+                    }
+                }
+            }
         }
     }
 
     #[inline(always)]
-    fn rows<const N: usize>(&self, row: usize, input: Rows, output: &mut Output) {
-        let length = self.columns.len();
-        let inputs: [&[f32]; N] = std::array::from_fn(|i| {
-            let start = (row + i) * input.stride + self.from;
-            &input.data[start..start + length]
+    fn all_rows<const ROWS: usize, const PANELS: usize>(&mut self, block: Block<PANELS>) {
+        let row = self.rows_from::<ROWS, PANELS>(0, block);
+        let row = self.rows_from::<4, PANELS>(row, block);
+        self.rows_from::<1, PANELS>(row, block);
+    }
+
+    /// Sums whole blocks of `ROWS` rows from `row` on, and gives the first row that is left.
+    #[inline(always)]
+    fn rows_from<const ROWS: usize, const PANELS: usize>(&mut self, mut row: usize, block: Block<PANELS>) -> usize {
+        while row + ROWS <= self.input.count {
+            self.rows::<ROWS, PANELS>(row, block);
+            row += ROWS;
+        }
+        row
+    }
+
+    #[inline(always)]
+    fn rows<const ROWS: usize, const PANELS: usize>(&mut self, row: usize, block: Block<PANELS>) {
+        let Block { panels, column, from } = block;
+        let length = panels[0].len();
+        let inputs: [&[f32]; ROWS] = std::array::from_fn(|i| {
+            let start = (row + i) * self.input.stride + from;
+            &self.input.data[start..start + length]
         });
-        let mut sums = [self.bias; N];
-        products(&inputs, self.columns, &mut sums);
+        let bias = self.bias.filter(|_| from == 0);
+        let bias = |panel: usize| bias.and_then(|bias| bias[column + panel * LANES..].first_chunk()).unwrap_or(&[0.0; LANES]);
+        let mut sums = [std::array::from_fn(|panel| *bias(panel)); ROWS];
+        products(&inputs, &panels, &mut sums);
         for (i, sums) in sums.iter().enumerate() {
-            let start = (row + i) * output.stride + self.column;
-            let target = &mut output.data[start..start + self.width];
-            if self.add {
-                target.iter_mut().zip(sums).for_each(|(value, sum)| *value += sum);
+            let start = (row + i) * self.output.stride + column;
+            let width = (PANELS * LANES).min(self.weights.n - column);
+            let target = &mut self.output.data[start..start + width];
+            if self.add || from > 0 {
+                target.iter_mut().zip(sums.as_flattened()).for_each(|(value, sum)| *value += sum);
             } else {
-                target.copy_from_slice(&sums[..self.width]);
+                target.copy_from_slice(&sums.as_flattened()[..width]);
             }
         }
     }
 }
 
-/// `sums[i][j] += Σ inputs[i][k] · columns[k][j]`, one after the other in k.
+/// A run of products of neighbouring panels.
+#[derive(Clone, Copy)]
+struct Block<'a, const PANELS: usize> {
+    panels: [&'a [[f32; LANES]]; PANELS],
+    /// First column.
+    column: usize,
+    /// First row of the run.
+    from: usize,
+}
+
+/// `sums[i][p][j] += Σ inputs[i][k] · panels[p][k][j]`, one after the other in k.
 #[inline(always)]
-fn products<const N: usize>(inputs: &[&[f32]; N], columns: &[[f32; LANES]], sums: &mut [[f32; LANES]; N]) {
-    let length = columns.len();
-    let inputs: [&[f32]; N] = std::array::from_fn(|i| &inputs[i][..length]);
+fn products<const ROWS: usize, const PANELS: usize>(
+    inputs: &[&[f32]; ROWS],
+    panels: &[&[[f32; LANES]]; PANELS],
+    sums: &mut [[[f32; LANES]; PANELS]; ROWS],
+) {
+    let length = panels[0].len();
+    let inputs: [&[f32]; ROWS] = std::array::from_fn(|i| &inputs[i][..length]);
+    let panels: [&[[f32; LANES]]; PANELS] = std::array::from_fn(|p| &panels[p][..length]);
     let mut block = *sums;
     for k in 0..length {
-        for i in 0..N {
-            for j in 0..LANES {
-                block[i][j] += inputs[i][k] * columns[k][j];
+        for i in 0..ROWS {
+            for p in 0..PANELS {
+                for j in 0..LANES {
+                    block[i][p][j] += inputs[i][k] * panels[p][k][j];
+                }
             }
         }
     }
     *sums = block;
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    /// Every width of vectors gives the bits of the definition: the bias, then products one after the other, in runs of 768.
+    #[test]
+    fn blocks_of_every_size_give_the_same_bits() {
+        let (k, n, rows, stride) = (RUN + 30, 2 * LANES + 11, 9, RUN + 33);
+        let value = |i: usize| (i * 7919 % 1013) as f32 / 1013.0 - 0.5;
+        let weights = Panels::pack(k, n, |row, column| value(row * n + column));
+        let bias: Vec<f32> = (0..n.next_multiple_of(LANES)).map(value).collect();
+        let data: Vec<f32> = (0..rows * stride).map(|i| value(3 * i + 1)).collect();
+        let input = Rows { data: &data, stride, count: rows };
+        let run = |blocks: &dyn Fn(Product)| {
+            let mut sums = vec![1.0; rows * n];
+            let output = Output { data: &mut sums, stride: n };
+            blocks(Product { input, weights: &weights, bias: Some(&bias), add: true, output });
+            sums
+        };
+        let found = [run(&|p| p.blocks::<6, 2>()), run(&|p| p.blocks::<4, 1>()), run(&|p| wide::run(p))];
+        for (i, first) in found[0].iter().enumerate() {
+            let (row, column) = (i / n, i % n);
+            let product = |sum: f32, at: usize| sum + data[row * stride + at] * value(at * n + column);
+            let expected = 1.0 + (0..RUN).fold(bias[column], product) + (RUN..k).fold(0.0, product);
+            assert_eq!(first.to_bits(), expected.to_bits());
+        }
+        assert!(found.iter().all(|sums| *sums == found[0]));
+    }
 }

@@ -1,7 +1,9 @@
 //! Element-wise arithmetic of the CPU engine: additions, products, quotients and roots only, so that every platform
 //! computes the same bits, and in loops of eight so that compilers use vector instructions.
 
-/// Values that are worked on together: two 128-bit vectors.
+use super::wide::{self, Kernel};
+
+/// Values that are worked on together: two 128-bit vectors or one of 256.
 pub(super) const LANES: usize = 8;
 
 const LOG2_E: f32 = std::f32::consts::LOG2_E;
@@ -47,46 +49,91 @@ pub(super) fn erf(x: f32) -> f32 {
 
 /// Exact GELU, x · Φ(x), in place.
 pub(crate) fn gelu(values: &mut [f32]) {
-    let gelu = |x: f32| 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
-    let (chunks, tail) = values.as_chunks_mut::<LANES>();
-    for chunk in chunks {
-        *chunk = chunk.map(gelu);
+    wide::run(Gelu(values));
+}
+
+struct Gelu<'a>(&'a mut [f32]);
+
+impl Kernel for Gelu<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const WIDE: bool>(self) {
+        let gelu = |x: f32| 0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
+        let (chunks, tail) = self.0.as_chunks_mut::<LANES>();
+        for value in chunks.as_flattened_mut() {
+            *value = gelu(*value);
+        }
+        tail.iter_mut().for_each(|value| *value = gelu(*value));
     }
-    tail.iter_mut().for_each(|value| *value = gelu(*value));
 }
 
 /// softmax(scale · row) in place over the first `count` values of a row; the rest becomes 0.
 pub(super) fn softmax(row: &mut [f32], count: usize, scale: f32) {
-    let (row, padding) = row.split_at_mut(count);
-    padding.fill(0.0);
-    let largest = max(row);
-    let (chunks, tail) = row.as_chunks_mut::<LANES>();
-    let mut sums = [0.0; LANES];
-    for chunk in chunks {
-        for (value, sum) in chunk.iter_mut().zip(&mut sums) {
-            *value = exp((*value - largest) * scale);
-            *sum += *value;
+    wide::run(Softmax { row, count, scale });
+}
+
+struct Softmax<'a> {
+    row: &'a mut [f32],
+    count: usize,
+    scale: f32,
+}
+
+impl Kernel for Softmax<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const WIDE: bool>(self) {
+        let Self { row, count, scale } = self;
+        let (row, padding) = row.split_at_mut(count);
+        padding.fill(0.0);
+        let largest = max(row);
+        let (chunks, tail) = row.as_chunks_mut::<LANES>();
+        let mut sums = [0.0; LANES];
+        for chunk in chunks {
+            for (value, sum) in chunk.iter_mut().zip(&mut sums) {
+                *value = exp((*value - largest) * scale);
+                *sum += *value;
+            }
         }
+        let mut sum = add_up(&sums);
+        for value in tail {
+            *value = exp((*value - largest) * scale);
+            sum += *value;
+        }
+        let share = 1.0 / sum;
+        row.iter_mut().for_each(|value| *value *= share);
     }
-    let mut sum = add_up(&sums);
-    for value in tail {
-        *value = exp((*value - largest) * scale);
-        sum += *value;
-    }
-    let share = 1.0 / sum;
-    row.iter_mut().for_each(|value| *value *= share);
 }
 
 /// `weight · (x - mean) / sqrt(variance + eps) + bias` of each row of `input`, written to `output`.
 pub(super) fn layer_norm(input: &[f32], output: &mut [f32], weight: &[f32], bias: &[f32], eps: f32) {
-    let width = weight.len();
-    for (row, normal) in input.chunks_exact(width).zip(output.chunks_exact_mut(width)) {
-        let mean = fold(row, |sum, value| sum + value) / width as f32;
-        let variance = fold(row, |sum, value| sum + (value - mean) * (value - mean)) / width as f32;
-        let scale = 1.0 / (variance + eps).sqrt();
-        let parameters = weight.iter().zip(bias);
-        for ((value, result), (weight, bias)) in row.iter().zip(normal).zip(parameters) {
-            *result = (*value - mean) * scale * weight + bias;
+    wide::run(LayerNorm { input, output, weight, bias, eps });
+}
+
+struct LayerNorm<'a> {
+    input: &'a [f32],
+    output: &'a mut [f32],
+    weight: &'a [f32],
+    bias: &'a [f32],
+    eps: f32,
+}
+
+impl Kernel for LayerNorm<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const WIDE: bool>(self) {
+        let Self { input, output, weight, bias, eps } = self;
+        let width = weight.len();
+        for (row, normal) in input.chunks_exact(width).zip(output.chunks_exact_mut(width)) {
+            let mean = fold(row, |sum, value| sum + value) / width as f32;
+            let variance = fold(row, |sum, value| sum + (value - mean) * (value - mean)) / width as f32;
+            let scale = 1.0 / (variance + eps).sqrt();
+            let parameters = weight.iter().zip(bias);
+            for ((value, result), (weight, bias)) in row.iter().zip(normal).zip(parameters) {
+                *result = (*value - mean) * scale * weight + bias;
+            }
         }
     }
 }
@@ -103,6 +150,7 @@ pub(crate) fn mean_square(a: &[f32], b: &[f32]) -> f32 {
     tail.fold(add_up(&lanes), |sum, (a, b)| sum + square(*a, *b)) / count as f32
 }
 
+#[inline(always)]
 fn max(row: &[f32]) -> f32 {
     let larger = |a: f32, b: f32| if a > b { a } else { b };
     let (chunks, tail) = row.as_chunks::<LANES>();
@@ -124,6 +172,7 @@ pub(crate) fn fold(row: &[f32], step: impl Fn(f32, f32) -> f32) -> f32 {
     tail.iter().fold(add_up(&lanes), |sum, value| step(sum, *value))
 }
 
+#[inline(always)]
 fn add_up(lanes: &[f32; LANES]) -> f32 {
     let [a, b, c, d, e, f, g, h] = *lanes;
     ((a + e) + (c + g)) + ((b + f) + (d + h))

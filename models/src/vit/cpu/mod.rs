@@ -1,13 +1,15 @@
 //! A Vision Transformer for inference on one CPU thread, natively and in WebAssembly, with the same bits on both.
 //!
 //! Why beside the burn module: it is faster in WebAssembly, small, and needs no run-time. It is plain safe Rust whose
-//! loops compilers turn into vector instructions. Weights are held once, in f32, in the order in which they are read.
+//! loops compilers turn into vector instructions, as wide as the processor has them. Weights are held once, in f32, in the order
+//! in which they are read.
 
 mod attention;
 mod block;
 mod linear;
 pub(crate) mod load;
 pub(crate) mod math;
+mod wide;
 
 use crate::{ModelError, VitConfig};
 use attention::Attention;
