@@ -123,7 +123,6 @@ impl Purification {
         board.jobs.insert(job.id, job);
         drop(board);
         self.arrived.notify_one();
-        self.events.wake();
     }
 
     /// Stops a job in this process.

@@ -11,22 +11,25 @@ use crate::error::RelayError;
 use crate::state::App;
 
 impl App {
-    /// Purifies tiles as long as the relay runs.
+    /// Purifies tiles as long as the relay runs. What is over is kept while the next tiles are at work.
     pub(crate) async fn keep_purifying(self: Arc<Self>) {
         let mut batch = Batch::new(self.purification.config.batch);
         loop {
             self.fill(&mut batch);
+            let over = batch.take_over();
             if batch.len() == 0 {
-                self.settle_all_over(&mut batch).await;
-                self.purification.arrived.notified().await;
+                if over.is_empty() {
+                    self.purification.arrived.notified().await;
+                }
+                self.settle_jobs(over).await;
                 continue;
             }
-            batch = match self.pass(batch).await {
+            let (passed, ()) = tokio::join!(self.pass(batch), self.settle_jobs(over));
+            batch = match passed {
                 Ok(batch) => batch,
                 // The runtime stops.
                 Err(_) => return,
             };
-            self.settle_all_over(&mut batch).await;
             self.purification.events.wake();
         }
     }
@@ -56,8 +59,8 @@ impl App {
         tokio::task::spawn_blocking(step).await
     }
 
-    async fn settle_all_over(&self, batch: &mut Batch) {
-        for over in batch.take_over() {
+    async fn settle_jobs(&self, over: Vec<Over>) {
+        for over in over {
             self.settle_job(over).await;
         }
     }

@@ -195,6 +195,10 @@ mod tests {
                 include_str!("../../migrations/sqlite/0003_purification.sql"),
                 include_str!("../../migrations/postgres/0003_purification.sql"),
             ),
+            (
+                include_str!("../../migrations/sqlite/0004_open_jobs.sql"),
+                include_str!("../../migrations/postgres/0004_open_jobs.sql"),
+            ),
         ] {
             assert_eq!(plain(sqlite), plain(postgres));
         }
