@@ -34,7 +34,7 @@ pub struct Purify {
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Images whose tiles are sent in a round; each is one job for each of the pack's relays.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 24)]
     images: usize,
     /// Steps of the walk on the relay.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=20))]

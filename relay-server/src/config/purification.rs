@@ -31,7 +31,7 @@ impl Default for Purification {
         Self {
             enabled: true,
             device: Device::Auto,
-            batch: 16,
+            batch: 32,
             workers: 0,
             queue_tiles: 1024,
             jobs_per_site: 16,

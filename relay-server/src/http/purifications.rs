@@ -11,6 +11,7 @@ use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use utoipa::ToSchema;
 use wire::limits::MAX_PURIFY_BYTES;
@@ -24,6 +25,8 @@ use crate::state::App;
 
 /// Silence after which a comment is sent, so that proxies keep the stream open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Least time between two events of a job in the same state.
+const BETWEEN_EVENTS: Duration = Duration::from_millis(100);
 
 /// What this relay purifies, and with whom.
 #[derive(Serialize, ToSchema)]
@@ -180,21 +183,26 @@ pub(super) async fn cancel(State(app): State<Arc<App>>, holder: Holder) -> Resul
     Ok((StatusCode::NO_CONTENT, no_store()))
 }
 
-/// Sends how far a job is whenever that has changed, until its work is over or nobody listens.
+/// Sends how far a job is when that has changed, until its work is over or nobody listens. Only another state is told at once: what is
+/// ahead of a job changes with every pass, for all who wait.
 async fn tell(app: Arc<App>, holder: Holder, mut listening: Listening, sender: mpsc::Sender<Result<Event, Infallible>>) {
-    let mut told = None;
+    let (mut told, mut due) = (None::<JobView>, Instant::now());
     // An error ends the stream; who connects anew hears of it.
     while let Ok(view) = app.job_view(&holder).await {
         let over = !view.state.is_open();
-        if told.as_ref() != Some(&view) {
+        let changed = told.as_ref() != Some(&view);
+        let urgent = told.as_ref().is_none_or(|told| told.state != view.state);
+        let waits = changed && !urgent && Instant::now() < due;
+        if changed && !waits {
             if sender.send(Ok(event(&view))).await.is_err() || over {
                 return;
             }
-            told = Some(view);
+            (told, due) = (Some(view), Instant::now() + BETWEEN_EVENTS);
         }
         tokio::select! {
             () = sender.closed() => return,
             more = listening.next() => if !more { return },
+            () = tokio::time::sleep_until(due), if waits => {}
         }
     }
 }

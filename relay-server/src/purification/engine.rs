@@ -13,6 +13,9 @@ use wire::tile::TileShape;
 use crate::config::{Device, Purification};
 use crate::error::RelayError;
 
+/// Most tiles that a thread takes at a time.
+const SHARE: usize = 4;
+
 /// The device that all networks of this relay run on.
 pub(crate) enum Engine {
     Cpu(rayon::ThreadPool),
@@ -96,8 +99,8 @@ impl Engine {
     ) -> Result<Vec<Vec<f32>>, ModelError> {
         match (self, &network.weights) {
             (Self::Cpu(pool), Weights::Cpu(unet)) => {
-                // As many shares as threads: within a share, the weights are read once for all its tiles.
-                let share = xs.len().div_ceil(pool.current_num_threads()).max(1);
+                // Within a share, the weights are read once for all its tiles; small shares let no thread wait for another.
+                let share = xs.len().div_ceil(pool.current_num_threads()).clamp(1, SHARE);
                 let shares = || {
                     let shares = xs.par_chunks(share).zip(t.par_chunks(share));
                     shares.map(|(xs, t)| unet.noise_of_many(xs, [side; 2], t)).collect::<Result<Vec<_>, _>>()

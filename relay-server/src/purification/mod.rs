@@ -51,8 +51,8 @@ pub(crate) struct Purification {
 struct Board {
     jobs: HashMap<JobId, Arc<Job>>,
     queue: Queue<Arc<Job>>,
-    /// Tiles at work.
-    working: usize,
+    /// Tiles at work in each of the two batches.
+    working: [usize; 2],
 }
 
 impl Purification {
@@ -79,7 +79,7 @@ impl Purification {
             engine,
             networks,
             places: Arc::new(Semaphore::new(config.queue_tiles)),
-            board: Mutex::new(Board { jobs: HashMap::new(), queue: Queue::new(), working: 0 }),
+            board: Mutex::new(Board { jobs: HashMap::new(), queue: Queue::new(), working: [0; 2] }),
             arrived: Notify::new(),
         })
     }
@@ -97,7 +97,7 @@ impl Purification {
     /// Tiles that wait, and tiles at work.
     pub(crate) fn tiles(&self) -> (usize, usize) {
         let board = self.lock();
-        (board.queue.len(), board.working)
+        (board.queue.len(), board.working.iter().sum())
     }
 
     /// Whether a purifier with this tag is loaded.

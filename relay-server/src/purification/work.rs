@@ -1,4 +1,4 @@
-//! The worker: fills the batch, takes a step with it, keeps what is finished.
+//! The worker: fills its batches, takes a step with each in turn, keeps what is finished.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,11 +11,16 @@ use crate::error::RelayError;
 use crate::state::App;
 
 impl App {
-    /// Purifies tiles as long as the relay runs. What is over is kept while the next tiles are at work.
+    /// Purifies tiles as long as the relay runs: while one batch's outcome is put away and the next is filled, the other is at work.
     pub(crate) async fn keep_purifying(self: Arc<Self>) {
+        tokio::join!(self.work_on(0), self.work_on(1));
+    }
+
+    /// Keeps the batch of this number at work. What is over is kept in the store while its next tiles are at work.
+    async fn work_on(self: &Arc<Self>, number: usize) {
         let mut batch = Batch::new(self.purification.config.batch);
         loop {
-            self.fill(&mut batch);
+            self.fill(number, &mut batch);
             let over = batch.take_over();
             if batch.len() == 0 {
                 if over.is_empty() {
@@ -34,10 +39,10 @@ impl App {
         }
     }
 
-    fn fill(&self, batch: &mut Batch) {
+    fn fill(&self, number: usize, batch: &mut Batch) {
         let mut board = self.purification.lock();
         batch.fill(&mut board.queue, Instant::now());
-        board.working = batch.len();
+        board.working[number] = batch.len();
     }
 
     /// One step of all tiles in the batch, on a thread that may take its time.

@@ -218,7 +218,7 @@ async fn jobs_of_many_clients_share_passes_and_never_mix() {
 }
 
 #[tokio::test]
-async fn events_tell_of_each_step_until_the_work_is_over() {
+async fn events_tell_how_far_a_job_is_until_the_work_is_over() {
     let place = Place::new();
     let purifier = place.add_purifier();
     let mut config = place.purifying();
@@ -234,7 +234,7 @@ async fn events_tell_of_each_step_until_the_work_is_over() {
         .map(|data| serde_json::from_str(data).unwrap())
         .collect();
     let done: Vec<u64> = events.iter().map(|event| event["done"].as_u64().unwrap()).collect();
-    assert!(done.is_sorted() && events.len() > 2, "{text}");
+    assert!(done.is_sorted() && events.len() >= 2, "{text}");
     assert_eq!(*events.last().unwrap(), json!({"state": "done", "done": 40, "total": 40, "ahead": 0}));
     let again = api.get(&format!("{}/events", ticket.path()), &ticket.token).await.text().await.unwrap();
     assert_eq!(again.matches("event: purification").count(), 1);
