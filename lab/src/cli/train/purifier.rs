@@ -65,14 +65,14 @@ pub struct Purifier {
     /// Train for one step: lower the error of the clean image told at once, not that of the noise.
     #[arg(long)]
     student: bool,
-    /// Folder of a model pack whose encoder guides a student, on crops that are whole images: its CLS tokens are to survive,
-    /// and every other image is attacked first.
+    /// Folder of a model pack whose encoder guides a student: its CLS tokens are to survive, and every other image is attacked
+    /// first. Crops whose side divides that of the images are then tiles that make up whole images.
     #[arg(long, requires = "student")]
     encoder: Option<PathBuf>,
     /// Weight of the squared change of the CLS token.
     #[arg(long, default_value_t = 0.1)]
     token_weight: f32,
-    /// Largest change of a pixel by the attack in a guided run, of 1.
+    /// Largest change of a pixel by an attack in a guided run, of 1.
     #[arg(long, default_value_t = 0.03)]
     eps: f32,
     /// Steps of that attack.
@@ -85,7 +85,7 @@ pub struct Purifier {
     #[arg(long, default_value_t = 0.1)]
     light: f32,
     /// Channels of each level, from the finest on.
-    #[arg(long, value_delimiter = ',', default_values_t = [32, 64, 128])]
+    #[arg(long, value_delimiter = ',', default_values_t = [24, 48, 64])]
     widths: Vec<usize>,
     /// Seed of everything random.
     #[arg(long, default_value_t = 1)]

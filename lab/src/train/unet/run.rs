@@ -10,7 +10,7 @@ use super::{
     UnetTrainConfig,
     guide::Encoder,
     step::UnetTrainer,
-    validate::{Measured, validate},
+    validate::{Kept, Measured, kept, validate},
 };
 use crate::train::{
     checkpoint::Progress,
@@ -32,13 +32,17 @@ pub struct UnetEpoch {
     pub val_psnr: f64,
     /// The averaged weights on whole validation images and on tiles.
     pub val: Vec<Measured>,
+    /// What the encoder of a guided run sees of the images they purify.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Kept>,
     /// Seconds of training, without validation.
     pub seconds: f64,
     /// Training images a second, each as much as a crop of the largest side.
     pub images_per_second: f64,
 }
 
-/// Settings and outcome of a run, `summary.json`; the best is (−error of the noise, PSNR) on the validation split.
+/// Settings and outcome of a run, `summary.json`; the best is (−error of the noise, PSNR) on the validation split,
+/// that of a guided one (−change of the token, PSNR).
 pub type UnetSummary = job::Summary<UnetTrainConfig, UnetEpoch>;
 
 /// What a run needs besides its settings.
@@ -115,16 +119,23 @@ impl Job for Unet {
         let val = validate(&trainer.config, &trainer.layout, &trainer.state.ema, &self.val);
         let mean = |part: fn(&Measured) -> f64| val.iter().map(part).sum::<f64>() / val.len() as f64;
         let (val_error, val_psnr) = (mean(|m| m.error), mean(|m| m.psnr));
+        let net = (&trainer.layout, trainer.state.ema.as_slice());
+        let kept = trainer.guide().map(|guide| kept(&trainer.config, guide, net, &self.val)).unwrap_or_default();
+        let changes = kept.iter().flat_map(|kept| kept.change);
+        let error = if kept.is_empty() { val_error } else { changes.sum::<f64>() / (2 * kept.len()) as f64 };
         progress.advance(trainer.state.step, seconds);
-        if progress.best.is_none_or(|(best, _)| -val_error > best) {
-            progress.crown(-val_error, val_psnr);
+        if progress.best.is_none_or(|(best, _)| -error > best) {
+            progress.crown(-error, val_psnr);
         }
         let images_per_second = steps * trainer.config.batch as f64 / seconds;
-        let log = UnetEpoch { epoch: progress.epoch, loss: loss / steps, val_error, val_psnr, val, seconds, images_per_second };
+        let (epoch, loss) = (progress.epoch, loss / steps);
         println!(
-            "epoch {:>3}  loss {:.4}  val {val_error:.4} ({val_psnr:.2} dB in one step)  {images_per_second:.0} images/s",
-            log.epoch, log.loss
+            "epoch {epoch:>3}  loss {loss:.4}  val {val_error:.4} ({val_psnr:.2} dB in one step)  {images_per_second:.0} images/s"
         );
+        for Kept { side, t, change, answers } in &kept {
+            println!("  tiles of {side}, t {t}: token changed by {change:.4?}, answers kept {answers:.3?} (clean, attacked)");
+        }
+        let log = UnetEpoch { epoch, loss, val_error, val_psnr, val, kept, seconds, images_per_second };
         Ok(log)
     }
 }

@@ -4,7 +4,10 @@ use anyhow::{Result, ensure};
 use models::unet::Schedule;
 use rand::Rng;
 
-use super::{Objective, UnetLayout, UnetTape, UnetTrainConfig, backward, crop, forward, guide::Encoder};
+use super::{
+    Objective, UnetLayout, UnetTape, UnetTrainConfig, backward, crop, forward,
+    guide::{Encoder, GuideConfig},
+};
 use crate::train::{
     job,
     lanes::Lanes,
@@ -63,6 +66,13 @@ impl Noised {
         self.t.push(t);
     }
 
+    /// Adds a random crop of `side` pixels at a random level.
+    fn push_crop(&mut self, config: &UnetTrainConfig, pixels: &[u8], side: usize, rng: &mut impl Rng) {
+        let clean = crop::draw(pixels, config.preprocess.size, side, config.light, rng);
+        let t = rng.random_range(1..=config.max_t);
+        self.push(config.schedule, &clean, &clean, t, rng);
+    }
+
     /// The clean images that follow from the noise `told`, not limited to −1..1.
     pub fn estimates(&self, schedule: Schedule, told: &[f32]) -> Vec<f32> {
         let size = self.x.len() / self.t.len();
@@ -92,35 +102,41 @@ impl UnetTrainer {
         Ok(Self { config, layout, state, steps, encoder, lanes })
     }
 
+    /// What guides the run, where something does.
+    pub fn guide(&self) -> Option<(&GuideConfig, &Encoder)> {
+        self.config.guide.as_ref().zip(self.encoder.as_ref())
+    }
+
     /// Trains on the images of `batch`, indices into `pixels` (8-bit HWC). Returns the mean loss of their crops.
     pub fn step(&mut self, pixels: &[Vec<u8>], batch: &[usize], epoch: u32) -> f64 {
         let (config, layout, weights) = (&self.config, &self.layout, &self.state.weights);
+        let size = config.preprocess.size;
         // No epoch of training reaches this one's generators.
         let side =
             config.crops[job::generator(config.seed, u32::MAX, self.state.step as usize).random_range(0..config.crops.len())];
-        let largest = config.crops.iter().max().copied().unwrap_or(side);
+        // The encoder sees whole images only: tiles have to make them up.
+        let guide = config.guide.as_ref().zip(self.encoder.as_ref()).filter(|_| size.is_multiple_of(side));
+        let largest = if guide.is_some() { size } else { config.crops.iter().max().copied().unwrap_or(side) };
         let crops = (largest * largest) / (side * side);
         let count = batch.len() * crops;
-        // The encoder sees whole images only.
-        let guide = config.guide.as_ref().zip(self.encoder.as_ref()).filter(|_| side == config.preprocess.size);
         let work = |chunk: &[usize], memory: &mut Memory, grad: &mut [f32]| {
-            let mut noised = Noised::default();
+            let (mut noised, mut tilings) = (Noised::default(), Vec::new());
             for index in chunk {
                 let mut rng = job::generator(config.seed, epoch, *index);
-                for _ in 0..crops {
-                    let clean = crop::draw(&pixels[*index], config.preprocess.size, side, config.light, &mut rng);
-                    let t = rng.random_range(1..=config.max_t);
-                    let attacked = guide.filter(|_| rng.random());
-                    let seen = attacked.map(|(guide, encoder)| encoder.attacked(guide, &clean, &mut rng, &mut memory.encoder));
-                    noised.push(config.schedule, &clean, seen.as_ref().unwrap_or(&clean), t, &mut rng);
+                if let Some((guide, encoder)) = guide {
+                    let image = (pixels[*index].as_slice(), side);
+                    tilings.push(encoder.push(config, guide, image, &mut noised, &mut rng, &mut memory.encoder));
+                } else {
+                    (0..crops).for_each(|_| noised.push_crop(config, &pixels[*index], side, &mut rng));
                 }
             }
             forward(layout, weights, &noised.x, [side; 2], &noised.t, &mut memory.unet);
             let told = memory.unet.noise();
             let (mut loss, mut slope) = loss(config, &noised, told, count);
             if let Some((guide, encoder)) = guide {
-                let scale = guide.token_weight / (count * encoder.layout.config.dim) as f32;
-                loss += encoder.token_loss(scale, config.schedule, &noised, told, &mut slope, &mut memory.encoder);
+                let scale = guide.token_weight / (batch.len() * encoder.layout.config.dim) as f32;
+                let cut = (&noised, tilings.as_slice());
+                loss += encoder.token_loss(scale, config.schedule, cut, told, &mut slope, &mut memory.encoder);
             }
             backward(layout, weights, &slope, &mut memory.unet, grad);
             loss
