@@ -80,6 +80,7 @@ fn card(t: u16, steps: u8) -> PurifierCard {
         levels: vec![Level { from_score: f32::MIN, t }],
         steps,
         smoothing: None,
+        smoothing_from: 0,
         remote: REMOTE,
         training: training(),
     }

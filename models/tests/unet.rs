@@ -132,7 +132,7 @@ fn the_standard_network_has_these_sizes() {
     grey.validate().unwrap();
     assert_eq!((grey.multiple(), grey.levels()), (8, 3));
     let counted: usize = grey.shapes().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
-    assert_eq!((grey.parameters(), counted), (1_388_932, 1_388_932));
+    assert_eq!((grey.parameters(), counted), (480_388, 480_388));
 }
 
 #[test]

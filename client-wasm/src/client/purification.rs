@@ -176,7 +176,7 @@ impl Client {
     ) -> Result<Outcome, ClientError> {
         let side = self.card.preprocess.size;
         let purified = self.purifier(events, signal).await?.image(pixels, side, plan, seed()?, events, signal).await?;
-        let pixels = Zeroizing::new(self.purifier_card()?.smooth(purified));
+        let pixels = Zeroizing::new(self.purifier_card()?.smooth(purified, plan.t));
         Ok(Outcome { pixels, relays: Vec::new(), local_tiles: 0 })
     }
 
@@ -188,7 +188,7 @@ impl Client {
         events: &Events,
         signal: &AbortSignal,
     ) -> Result<Outcome, ClientError> {
-        let addresses = distinct(&options.relays)?;
+        let (addresses, t) = (distinct(&options.relays)?, plan.t);
         let consent = if options.one_relay_holds_all { Consent::OneRelayHoldsAll } else { Consent::SharedOnly };
         let channels = self.card.preprocess.channels.count() as u8;
         let mut mission = Mission::new(plan, pixels, channels, addresses.len(), consent, seed()?)?;
@@ -202,7 +202,7 @@ impl Client {
 
         let Report { relays, local_tiles } = mission.report();
         let relays = addresses.into_iter().zip(relays).map(RelayPart::from).collect();
-        let pixels = Zeroizing::new(self.purifier_card()?.smooth(mission.finish()?));
+        let pixels = Zeroizing::new(self.purifier_card()?.smooth(mission.finish()?, t));
         Ok(Outcome { pixels, relays, local_tiles })
     }
 

@@ -146,7 +146,8 @@ impl Attacks {
             json.extend(worst::json(&found));
             json.extend(purify::json::json(&found));
             for one in found {
-                keep(format!("evasion-{place}-{}", one.family), Record::Evasion(Box::new(one)))?;
+                let suffix = self.purify.suffix(&one.family);
+                keep(format!("evasion-{place}-{}{suffix}", one.family), Record::Evasion(Box::new(one)))?;
             }
         }
         if !self.artefact.is_empty() {

@@ -72,6 +72,15 @@ impl Purify {
         Ok(Some(Ways { defences: defences.collect(), who, draws: self.draws }))
     }
 
+    /// What tells the record of a family of attacks from the one without purification, or with other draws.
+    pub fn suffix(&self, family: &str) -> String {
+        match (self.purify.is_some(), family.starts_with("purified")) {
+            (true, true) => format!("-eot{}", self.eot),
+            (true, false) => "-purified".into(),
+            (false, _) => String::new(),
+        }
+    }
+
     fn steps(&self, known: &Known) -> Vec<u8> {
         if self.purify_steps.is_empty() { vec![known.purification.card().steps] } else { self.purify_steps.clone() }
     }

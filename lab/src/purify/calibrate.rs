@@ -13,8 +13,8 @@ use models::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    candidates::{self, Candidate, Material, Tried},
-    levels,
+    candidates::{Candidate, Material, Tried},
+    policy,
     purification::{Purification, Setting},
 };
 use crate::{evasion::judge::Judge, pipeline::Pipeline};
@@ -78,10 +78,13 @@ pub struct PurifierRecord {
     pub undefended: Vec<f64>,
     /// Every setting that was tried.
     pub candidates: Vec<Candidate>,
-    /// Index of the setting that decided network and steps.
+    /// Index of the setting of the highest level in use.
     pub chosen: usize,
     /// The map of levels.
     pub levels: Vec<Level>,
+    /// The filter at the end, and the level from which on it is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smoothing: Option<(Filter, u16)>,
     /// How the numbers could be stored.
     pub storages: Vec<Stored>,
     /// Index of the shipped one.
@@ -90,8 +93,8 @@ pub struct PurifierRecord {
 
 /// Gives the pack in `folder` a purifier and writes it there.
 ///
-/// Network, steps and smoothing are those of the best setting (see [`candidates::choose`]). The map of levels is the one that never falls with the
-/// score and answers the most flagged images rightly. Numbers are stored in int8 unless f16 answers more images rightly. `progress` is
+/// Network, steps, levels and smoothing are those of the best policy (see [`policy::choose`]); its map of levels is the one that never
+/// falls with the score and answers the most flagged images rightly. Numbers are stored in int8 unless f16 answers more images rightly. `progress` is
 /// told of every setting that was tried.
 ///
 /// # Errors
@@ -109,14 +112,18 @@ pub fn calibrate(
     let pipeline = Pipeline::load(folder)?;
     let judge = Judge { pipeline: &pipeline, guard: None };
     let tried = try_all(&judge, networks, material, ladder, remote, progress)?;
-    let chosen = candidates::choose(&tried, material).context("nothing was tried: name a level and a number of steps")?;
-    let best = &tried[chosen];
-    let (name, steps, smoothing) = (&best.network, best.setting.steps, best.smoothing);
-    let network = networks.iter().find(|n| n.name == *name).context("the chosen network is none of those that were tried")?;
-    let like_best = |t: &&Tried| t.network == *name && t.setting.steps == steps && t.smoothing == smoothing;
-    let rungs: Vec<&Tried> = tried.iter().filter(like_best).collect();
-    let levels = map(&rungs, material, ladder.bins);
-    let card = PurifierCard { levels, steps, smoothing, ..card(network, remote) };
+    let policy =
+        policy::choose(&tried, material, ladder.bins).context("nothing was tried: name a level and a number of steps")?;
+    let best = policy.highest();
+    let network =
+        networks.iter().find(|n| n.name == best.network).context("the chosen network is none of those that were tried")?;
+    let card = PurifierCard {
+        levels: policy.levels.clone(),
+        steps: best.setting.steps,
+        smoothing: policy.smoothing.map(|(filter, _)| filter),
+        smoothing_from: policy.smoothing.map_or(0, |(_, from)| from),
+        ..card(network, remote)
+    };
     let stored = [Storage::Int8, Storage::F16].map(|storage| store(&judge, network, &card, storage, material));
     let stored = stored.into_iter().collect::<Result<Vec<_>>>()?;
     let sum = |i: usize| stored[i].0.accuracy.iter().sum::<f64>();
@@ -130,8 +137,9 @@ pub fn calibrate(
         few: material.few.min(material.count()),
         undefended: material.as_they_are(),
         candidates: tried.iter().map(|one| one.candidate(material)).collect(),
-        chosen,
+        chosen: tried.iter().position(|one| std::ptr::eq(one, best)).unwrap_or_default(),
         levels: card.levels.clone(),
+        smoothing: policy.smoothing,
         storages: stored.iter().map(|(row, _)| row.clone()).collect(),
         shipped,
     };
@@ -155,6 +163,7 @@ fn card(network: &Network, remote: Remote) -> PurifierCard {
         levels: Vec::new(),
         steps: 1,
         smoothing: None,
+        smoothing_from: 0,
         remote,
         training: network.training.clone(),
     }
@@ -181,17 +190,6 @@ fn try_all(
         }
     }
     Ok(tried)
-}
-
-/// The levels of scores from the threshold on; neighbours of the same level are one entry.
-fn map(rungs: &[&Tried], material: &Material, count: usize) -> Vec<Level> {
-    let scores: Vec<f32> = material.kinds.iter().flatten().map(|sample| sample.score as f32).collect();
-    let bins = candidates::bins(&levels::ranges(&scores, material.threshold, count), rungs, material);
-    let places = levels::rising(&bins);
-    let mut map: Vec<Level> =
-        bins.iter().zip(places).map(|(bin, place)| Level { from_score: bin.from_score, t: rungs[place].setting.t }).collect();
-    map.dedup_by_key(|level| level.t);
-    map
 }
 
 /// The network in a file of this storage, and what it comes to there.

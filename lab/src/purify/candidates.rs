@@ -11,9 +11,6 @@ use super::{
 };
 use crate::evasion::judge::Judge;
 
-/// Settings whose accuracy lies this close together count as equal.
-pub const TIE: f64 = 0.005;
-
 /// One image, as the pipeline sees it without a purifier.
 pub struct Sample {
     /// CHW in [0, 1].
@@ -49,13 +46,13 @@ impl Material {
     }
 
     /// Whether an image is one of the few.
-    fn is_few(&self, image: usize) -> bool {
+    pub(super) fn is_few(&self, image: usize) -> bool {
         let (count, few) = (self.count(), self.few.min(self.count()));
         (image * few).div_ceil(count) * count / few.max(1) == image
     }
 
     /// Share of a kind's images that `good` holds for, of those that it knows.
-    fn share(&self, kind: usize, good: impl Fn(usize) -> Option<bool>) -> f64 {
+    pub(super) fn share(&self, kind: usize, good: impl Fn(usize) -> Option<bool>) -> f64 {
         let known: Vec<bool> = (0..self.kinds[kind].len()).filter_map(good).collect();
         known.iter().filter(|good| **good).count() as f64 / known.len().max(1) as f64
     }
@@ -114,7 +111,7 @@ pub struct Tried {
     /// Filter at the end.
     pub smoothing: Option<Filter>,
     /// Whether each image of each kind is answered rightly; unknown where it was not tried.
-    right: Vec<Vec<Option<bool>>>,
+    pub(super) right: Vec<Vec<Option<bool>>>,
 }
 
 impl Tried {
@@ -146,20 +143,6 @@ impl Tried {
             attacked: shares[1..].to_vec(),
         }
     }
-
-    /// Accuracy in the end, where flagged images are purified, on the few: clean images count as much as all attacks together.
-    fn value(&self, material: &Material) -> f64 {
-        let in_the_end = |kind: usize| {
-            material.share(kind, |i| {
-                let sample = &material.kinds[kind][i];
-                let end = if sample.score as f32 >= material.threshold { self.right[kind][i] } else { Some(sample.right) };
-                end.filter(|_| material.is_few(i))
-            })
-        };
-        let attacks = 1..material.kinds.len();
-        let attacked = attacks.clone().map(in_the_end).sum::<f64>() / attacks.len().max(1) as f64;
-        (in_the_end(0) + attacked) / 2.0
-    }
 }
 
 /// A filter at the end by its name in cards; `none` where there is none.
@@ -177,23 +160,14 @@ fn answers(judge: &Judge, purification: &Purification, sample: &Sample, setting:
     Ok(judge.judge(&purified)?.answer == sample.class)
 }
 
-/// The place of the setting that network and steps are taken from: of those with the highest accuracy in the end, or within [`TIE`] of
-/// it, the fewest steps, then the first. None where nothing was tried.
-pub fn choose(tried: &[Tried], material: &Material) -> Option<usize> {
-    let values: Vec<f64> = tried.iter().map(|one| one.value(material)).collect();
-    let best = values.iter().copied().fold(f64::MIN, f64::max);
-    let near = (0..tried.len()).filter(|i| values[*i] >= best - TIE - 1e-9);
-    near.min_by_key(|i| tried[*i].setting.steps)
-}
-
-/// Right answers of flagged images at each level, by ranges of scores that begin at `from`; clean images count as much as all attacks
-/// together.
-pub fn bins(from: &[f32], levels: &[&Tried], material: &Material) -> Vec<Bin> {
+/// Right answers of flagged images at each level, by ranges of scores that begin at `from`; clean images count `clean_weight` times as
+/// much as all attacks together.
+pub fn bins(from: &[f32], levels: &[&Tried], material: &Material, clean_weight: f64) -> Vec<Bin> {
     let bin = |(place, low): (usize, &f32)| {
         let inside = |score: f64| score as f32 >= *low && from.get(place + 1).is_none_or(|next| (score as f32) < *next);
         let right = |one: &&Tried| {
             let of_kind = |(kind, right): (usize, &Vec<Option<bool>>)| {
-                let weight = if kind == 0 { material.attacks.len() as f64 } else { 1.0 };
+                let weight = if kind == 0 { clean_weight * material.attacks.len() as f64 } else { 1.0 };
                 let hits = right.iter().zip(&material.kinds[kind]);
                 weight * hits.filter(|(right, sample)| **right == Some(true) && inside(sample.score)).count() as f64
             };

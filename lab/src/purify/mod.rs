@@ -12,6 +12,7 @@ pub mod json;
 pub mod lesion;
 pub mod levels;
 pub mod measure;
+pub mod policy;
 pub mod purification;
 pub mod record;
 pub mod report;

@@ -57,7 +57,7 @@ impl Purification {
     /// Where the image or the setting is none that the network takes.
     pub fn purify(&self, image: &[f32], setting: Setting, draw: Draw) -> Result<Vec<f32>> {
         let purified = self.purifier.purify(image, &draw.noise(image.len()), setting.t, setting.steps)?;
-        Ok(self.card().smooth(purified))
+        Ok(self.card().smooth(purified, setting.t))
     }
 
     /// The image purified in tiles as relays do it: each turned at random, noised on its own to no lower level than tiles may leave the
@@ -67,17 +67,18 @@ impl Purification {
     /// As [`Self::purify`].
     pub fn purify_tiles(&self, image: &[f32], setting: Setting, draw: Draw) -> Result<Vec<f32>> {
         let (remote, channels) = (self.card().remote, self.card().architecture.in_channels);
+        let t = setting.t.max(remote.min_t);
         let grid = Grid::new((image.len() / channels).isqrt(), remote.tile, remote.stride)?;
         let mut rng = draw.rng();
         let mut one = |place| -> Result<Vec<f32>> {
             let turn = Turn::random(&mut rng);
             let tile = turn.apply(remote.tile, &grid.cut(image, place));
             let noise: Vec<f32> = tile.iter().map(|_| normal(&mut rng)).collect();
-            let purified = self.purifier.purify(&tile, &noise, setting.t.max(remote.min_t), setting.steps)?;
+            let purified = self.purifier.purify(&tile, &noise, t, setting.steps)?;
             Ok(turn.undo(remote.tile, &purified))
         };
         let tiles: Vec<Vec<f32>> = (0..grid.places()).map(&mut one).collect::<Result<_>>()?;
-        Ok(self.card().smooth(grid.blend(channels, tiles.iter().map(Vec::as_slice))))
+        Ok(self.card().smooth(grid.blend(channels, tiles.iter().map(Vec::as_slice)), t))
     }
 }
 

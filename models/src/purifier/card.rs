@@ -41,6 +41,9 @@ pub struct PurifierCard {
     /// The filter that ends a purification, on the whole image: what the walk leaves of an attack is fine. None where nothing is gained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub smoothing: Option<Filter>,
+    /// The lowest noise level that the filter follows on: what is hardly suspicious keeps its detail. Without it, all of them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub smoothing_from: u16,
     /// How an image is purified by relays that never hold it.
     pub remote: Remote,
     /// How the network was trained.
@@ -76,10 +79,15 @@ impl PurifierCard {
         self.levels.iter().rev().find(|level| score >= level.from_score).map(|level| level.t)
     }
 
-    /// The end of a purification, here or on relays: the whole image's pixels `[C, H, H]` through the card's filter.
-    pub fn smooth(&self, pixels: Vec<f32>) -> Vec<f32> {
+    /// The filter that ends a purification at level `t`.
+    pub fn smoothing_at(&self, t: u16) -> Option<Filter> {
+        self.smoothing.filter(|_| t >= self.smoothing_from)
+    }
+
+    /// The end of a purification at level `t`, here or on relays: the whole image's pixels `[C, H, H]` through the card's filter.
+    pub fn smooth(&self, pixels: Vec<f32>, t: u16) -> Vec<f32> {
         let side = (pixels.len() / self.architecture.in_channels).isqrt();
-        match self.smoothing {
+        match self.smoothing_at(t) {
             Some(filter) => filter.apply(&pixels, side),
             None => pixels,
         }
@@ -126,6 +134,11 @@ impl PurifierCard {
         check((1..=MAX_RELAYS).contains(&relays), || format!("remote: {relays} relays are outside 1..={MAX_RELAYS}"))?;
         check(is_level(min_t), || format!("remote: min_t {min_t} is outside 1..={MAX_T}"))
     }
+}
+
+/// The card's way to leave a number out.
+fn is_zero(t: &u16) -> bool {
+    *t == 0
 }
 
 fn is_level(t: u16) -> bool {

@@ -38,9 +38,9 @@ pub(crate) struct BlockShape {
 }
 
 impl UnetConfig {
-    /// The network of the shipped purifiers, for greyscale (1) or RGB (3) images: three levels of 32, 64 and 128 channels.
+    /// The network of the shipped purifiers, for greyscale (1) or RGB (3) images: three levels of 24, 48 and 64 channels.
     pub fn standard(channels: usize) -> Self {
-        Self { in_channels: channels, fold: 2, widths: vec![32, 64, 128], time_dim: 128 }
+        Self { in_channels: channels, fold: 2, widths: vec![24, 48, 64], time_dim: 128 }
     }
 
     /// Levels of resolution.

@@ -177,17 +177,20 @@ fn read_network(name: &str, folder: &Path) -> Result<Network> {
         std::fs::read(&path).with_context(|| format!("no finished run of `lab train purifier` in {}", folder.display()))?;
     let summary: UnetSummary =
         serde_json::from_slice(&text).with_context(|| format!("{} is of no run of `lab train purifier`", path.display()))?;
-    let last = summary.epochs.last().context("the run has no epoch")?;
+    let best = summary.epochs.iter().find(|epoch| epoch.epoch == summary.progress.best_epoch).context("the run has no epoch")?;
     let round = |value: f64| serde_json::json!((value * 1e4).round() / 1e4);
     let more = [
-        ("val_error", round(last.val_error)),
-        ("val_psnr", round(last.val_psnr)),
+        ("val_error", round(best.val_error)),
+        ("val_psnr", round(best.val_psnr)),
         // By way of text: a direct conversion would widen 0.1 to 0.10000000149011612.
         ("settings", serde_json::from_str(&serde_json::to_string(&summary.config)?)?),
     ];
     let training = Training {
         data: data_of(&summary.command),
-        split: "train; clean images only, no labels".into(),
+        split: match summary.config.guide {
+            None => "train; clean images only, no labels".into(),
+            Some(_) => "train; no labels; half of the images attacked, what the encoder sees of them restored".into(),
+        },
         seed: summary.config.seed,
         command: summary.command,
         start: summary.start,
@@ -226,7 +229,9 @@ fn tried(c: &Candidate) {
 
 fn print(record: &PurifierRecord) {
     let chosen = &record.candidates[record.chosen];
-    println!("chosen: {} in {} steps, smoothing {}", chosen.network, chosen.steps, smoothing_name(chosen.smoothing));
+    let smoothing =
+        record.smoothing.map_or("none".into(), |(filter, from)| format!("{} from t {from} on", smoothing_name(Some(filter))));
+    println!("chosen: {} in {} steps, smoothing {smoothing}", chosen.network, chosen.steps);
     let levels: Vec<String> = record.levels.iter().map(|level| format!("from {:.3} t {}", level.from_score, level.t)).collect();
     println!("levels: {}", levels.join(", "));
     for (i, stored) in record.storages.iter().enumerate() {

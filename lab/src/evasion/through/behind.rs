@@ -67,12 +67,12 @@ impl Behind<'_> {
             add_noise(schedule, image, &noise, setting.t)
         });
         let walked = self.walk.forward(noised.collect(), draws, setting);
-        let pixels = |clean: &[f32]| card.smooth(clean.iter().map(|v| (v + 1.0) / 2.0).collect());
+        let pixels = |clean: &[f32]| card.smooth(clean.iter().map(|v| (v + 1.0) / 2.0).collect(), setting.t);
         let pixels: Vec<Vec<f32>> = walked.clean.chunks_exact(len).map(pixels).collect();
         let slopes = self.classifier.slopes(&views(&pixels), &vec![class; draws]);
         let mut gradients: Vec<f32> = slopes.iter().flat_map(|s| s.gradient.iter().copied()).collect();
         if self.back == Back::Full {
-            if let Some(filter) = card.smoothing {
+            if let Some(filter) = card.smoothing_at(setting.t) {
                 let side = (len / card.architecture.in_channels).isqrt();
                 gradients = gradients.chunks_exact(len).flat_map(|slope| back_through(filter, slope, side)).collect();
             }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::{short, show};
 use crate::{
     plot::{Chart, Line},
-    purify::{calibrate::PurifierRecord, candidates, examples::PurifiedExamples},
+    purify::{calibrate::PurifierRecord, candidates, examples::PurifiedExamples, policy},
     records::Record,
 };
 
@@ -21,10 +21,12 @@ pub fn choices(out: &mut String, records: &[Record], files: &mut Vec<(String, St
     let _ = writeln!(
         out,
         "\n## How the purifiers were chosen\n\n\
-         Every setting that was tried, on validation images, all of them purified whether flagged or not. Network, steps and smoothing (the filter at the end): the highest accuracy in the end, where flagged images are purified, on the images that all settings were tried on; clean images count as much as all attacks together. Of \
-         settings within {} points of it the fewest steps. The levels by score are those that never fall and answer the most flagged images rightly. \
-         Storage is int8 unless f16 answers more images rightly.",
-        100.0 * candidates::TIE
+         Every setting that was tried, on validation images, all of them purified whether flagged or not. Of these settings every \
+         policy is made: one network and number of steps, and smoothing (a filter at the end) on no level or from one on. In a policy, the levels by score are those that never fall and answer the most flagged images rightly, clean ones counting as much as all attacks together, or less. \
+         Taken is the highest accuracy under attack in the end, where flagged images are purified, of the policies that cost clean images at most {} point; of those within {} points of it the one with the fewest steps, then the weakest filter, then the filter on the \
+         fewest levels, since each of them costs detail. Storage is int8 unless f16 answers more images rightly.",
+        100.0 * policy::CLEAN_LOSS,
+        100.0 * policy::TIE
     );
     records.into_iter().for_each(|record| choice(out, record, files));
 }
@@ -50,7 +52,10 @@ fn choice(out: &mut String, record: &PurifierRecord, files: &mut Vec<(String, St
     }
     let levels: Vec<String> =
         record.levels.iter().map(|level| format!("t {} from {:.3} on", level.t, level.from_score)).collect();
-    let _ = writeln!(out, "\nLevels by score: {}.\n", levels.join(", "));
+    let smoothing = record.smoothing.map_or(String::new(), |(filter, from)| {
+        format!("; smoothing {} from t {from} on", candidates::smoothing_name(Some(filter)))
+    });
+    let _ = writeln!(out, "\nLevels by score: {}{smoothing}.\n", levels.join(", "));
     let _ = writeln!(
         out,
         "| stored as | bytes | clean, in the end | {names} |\n|---|---|---|{}",
