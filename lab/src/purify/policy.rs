@@ -140,3 +140,49 @@ impl Map {
         map
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::purify::{candidates::Sample, purification::Setting};
+
+    /// Ten clean images, two of them flagged, and ten attacked ones of a high score, all wrong as they are.
+    fn material() -> Material {
+        let sample = |score: f64, right: bool| Sample { image: Vec::new(), class: 0, score, right, seed: 0 };
+        let clean = (0..10).map(|i| sample(if i < 2 { 1.0 } else { 0.0 }, true)).collect();
+        let attacked = (0..10).map(|_| sample(5.0, false)).collect();
+        Material { data: "set".into(), attacks: vec!["attack".into()], kinds: vec![clean, attacked], threshold: 0.5, few: 10 }
+    }
+
+    /// Answers `clean` of the first two clean images and `attacked` of the attacked ones rightly.
+    fn tried(t: u16, smoothing: Option<Filter>, clean: usize, attacked: usize) -> Tried {
+        let first = |right: usize| (0..10).map(|i| Some(i < right)).collect();
+        let clean = (0..10).map(|i| Some(i >= 2 || i < clean)).collect();
+        Tried { network: "ddpm".into(), setting: Setting { t, steps: 1 }, smoothing, right: vec![clean, first(attacked)] }
+    }
+
+    #[test]
+    fn the_filter_begins_where_it_costs_no_clean_image() {
+        let mean = Some(Filter::Mean3);
+        let all = [tried(10, None, 2, 1), tried(50, None, 1, 5), tried(10, mean, 0, 8), tried(50, mean, 0, 9)];
+        let policy = choose(&all, &material(), 2).unwrap();
+        assert_eq!(policy.smoothing, Some((Filter::Mean3, 50)));
+        assert_eq!(policy.levels, [Level { from_score: 0.5, t: 10 }, Level { from_score: 5.0, t: 50 }]);
+        assert_eq!(policy.value, [1.0, 0.9]);
+        assert!(std::ptr::eq(policy.highest(), &all[3]));
+    }
+
+    #[test]
+    fn of_equal_policies_the_one_without_a_filter_is_taken() {
+        let all = [tried(50, Some(Filter::Mean5), 2, 9), tried(50, None, 2, 9)];
+        assert_eq!(choose(&all, &material(), 2).unwrap().smoothing, None);
+    }
+
+    #[test]
+    fn where_every_policy_costs_too_much_the_cheapest_is_taken() {
+        let all = [tried(10, None, 1, 2), tried(50, None, 0, 9)];
+        let policy = choose(&all, &material(), 2).unwrap();
+        assert_eq!(policy.value[0], 0.9);
+        assert!(choose(&[], &material(), 2).is_none());
+    }
+}
