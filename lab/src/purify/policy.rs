@@ -17,13 +17,16 @@ pub const CLEAN_LOSS: f64 = 0.01;
 /// How much clean images count beside all attacks together, where levels are told from scores; each is tried.
 const CLEAN_WEIGHTS: [f64; 3] = [1.0, 0.3, 0.1];
 
+/// A filter, and the noise level from which on it is used.
+pub type Smoothing = Option<(Filter, u16)>;
+
 /// One way to use what was tried.
 #[derive(Clone)]
 pub struct Policy<'a> {
     /// A setting for each noise level, ascending; all of one network and number of steps.
     rungs: Vec<&'a Tried>,
     /// The filter of the upper rungs, and the level from which on it is used.
-    pub smoothing: Option<(Filter, u16)>,
+    pub smoothing: Smoothing,
     /// The noise level for each score.
     pub levels: Vec<Level>,
     /// Accuracy in the end, where flagged images are purified, on the few: of clean images, and the mean over the attacks.
@@ -31,7 +34,7 @@ pub struct Policy<'a> {
 }
 
 impl<'a> Policy<'a> {
-    fn new(rungs: Vec<&'a Tried>, smoothing: Option<(Filter, u16)>, material: &Material, map: &Map) -> Self {
+    fn new(rungs: Vec<&'a Tried>, smoothing: Smoothing, material: &Material, map: &Map) -> Self {
         let levels = map.levels(&rungs, material);
         let mut policy = Self { rungs, smoothing, levels, value: [0.0; 2] };
         policy.value = policy.accuracy(material);
@@ -101,7 +104,7 @@ fn policies<'a>(tried: &[&'a Tried], material: &Material, bins: usize) -> Vec<Po
         rungs
     };
     let plain = with(None);
-    let mut ways: Vec<(Vec<&'a Tried>, Option<(Filter, u16)>)> = Vec::new();
+    let mut ways: Vec<(Vec<&'a Tried>, Smoothing)> = Vec::new();
     if !plain.is_empty() {
         ways.push((plain.clone(), None));
     }
@@ -114,7 +117,7 @@ fn policies<'a>(tried: &[&'a Tried], material: &Material, bins: usize) -> Vec<Po
         }
     }
     let maps = CLEAN_WEIGHTS.map(|clean_weight| Map { bins, clean_weight });
-    let of = |(rungs, smoothing): (Vec<&'a Tried>, Option<(Filter, u16)>)| {
+    let of = |(rungs, smoothing): (Vec<&'a Tried>, Smoothing)| {
         maps.each_ref().map(|map| Policy::new(rungs.clone(), smoothing, material, map))
     };
     ways.into_iter().flat_map(of).collect()

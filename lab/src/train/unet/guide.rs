@@ -144,12 +144,19 @@ fn pixels(images: &[f32]) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
-    use models::{config::VitConfig, preprocess::Channels};
+    use models::{config::VitConfig, preprocess::Channels, unet::UnetConfig};
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::train::params::normal;
+    use crate::train::{
+        optim::OptimConfig,
+        params::normal,
+        unet::{
+            Objective, UnetLayout,
+            kept::{Guided, Kept},
+        },
+    };
 
     const LINEAR: Schedule = Schedule::Linear;
 
@@ -192,6 +199,38 @@ mod tests {
                 let size = f64::from(math::norm(&gradient)) * 8.0 + 1e-3;
                 assert!((slope - claimed).abs() < 0.02 * size, "side {side}: slope {slope}, gradient {claimed}");
             }
+        }
+    }
+
+    /// At the lowest level hardly anything is changed, so a clean image keeps its token and an attacked one keeps its attack.
+    #[test]
+    fn what_is_kept_is_told_of_clean_and_attacked_images() {
+        let (encoder, mut rng) = (encoder(), ChaCha8Rng::seed_from_u64(6));
+        let guide = GuideConfig { token_weight: 1.0, eps: 0.6, attack_steps: 4 };
+        let config = UnetTrainConfig {
+            architecture: UnetConfig { widths: vec![4], time_dim: 4, ..UnetConfig::standard(1) },
+            preprocess: encoder.preprocess.clone(),
+            schedule: LINEAR,
+            max_t: 1,
+            objective: Objective::Clean,
+            seed: 3,
+            epochs: 1,
+            batch: 1,
+            lanes: 1,
+            crops: vec![4],
+            light: 0.0,
+            optim: OptimConfig { lr: 1e-3, weight_decay: 0.0, layer_decay: 1.0, clip: 1.0, ema: 0.9, warmup: 0.1 },
+            guide: Some(guide.clone()),
+        };
+        let layout = UnetLayout::new(&config.architecture);
+        let weights = layout.random(1);
+        let pixels: Vec<Vec<u8>> = (0..6).map(|_| (0..64).map(|_| rng.random()).collect()).collect();
+        let guided = Guided { config: &config, guide: &guide, encoder: &encoder, layout: &layout, weights: &weights };
+        let kept = guided.kept(&pixels);
+        assert_eq!(kept.iter().map(|kept| (kept.side, kept.t)).collect::<Vec<_>>(), [(8, 1), (8, 1)]);
+        for Kept { change: [clean, attacked], answers: [same, turned], .. } in kept {
+            assert!(clean < 0.01 && attacked > 10.0 * clean, "{clean} {attacked}");
+            assert!(same == 1.0 && turned < 1.0, "{same} {turned}");
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod crop;
 mod forward;
 pub mod grid;
 pub mod guide;
+pub mod kept;
 mod layout;
 pub mod product;
 pub mod residual;

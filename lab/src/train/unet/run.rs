@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     UnetTrainConfig,
     guide::Encoder,
+    kept::Kept,
     step::UnetTrainer,
-    validate::{Kept, Measured, kept, validate},
+    validate::{Measured, validate},
 };
 use crate::train::{
     checkpoint::Progress,
@@ -119,8 +120,7 @@ impl Job for Unet {
         let val = validate(&trainer.config, &trainer.layout, &trainer.state.ema, &self.val);
         let mean = |part: fn(&Measured) -> f64| val.iter().map(part).sum::<f64>() / val.len() as f64;
         let (val_error, val_psnr) = (mean(|m| m.error), mean(|m| m.psnr));
-        let net = (&trainer.layout, trainer.state.ema.as_slice());
-        let kept = trainer.guide().map(|guide| kept(&trainer.config, guide, net, &self.val)).unwrap_or_default();
+        let kept = trainer.guided().map(|guided| guided.kept(&self.val)).unwrap_or_default();
         let changes = kept.iter().flat_map(|kept| kept.change);
         let error = if kept.is_empty() { val_error } else { changes.sum::<f64>() / (2 * kept.len()) as f64 };
         progress.advance(trainer.state.step, seconds);

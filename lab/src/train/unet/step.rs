@@ -4,10 +4,7 @@ use anyhow::{Result, ensure};
 use models::unet::Schedule;
 use rand::Rng;
 
-use super::{
-    Objective, UnetLayout, UnetTape, UnetTrainConfig, backward, crop, forward,
-    guide::{Encoder, GuideConfig},
-};
+use super::{Objective, UnetLayout, UnetTape, UnetTrainConfig, backward, crop, forward, guide::Encoder, kept::Guided};
 use crate::train::{
     job,
     lanes::Lanes,
@@ -102,9 +99,10 @@ impl UnetTrainer {
         Ok(Self { config, layout, state, steps, encoder, lanes })
     }
 
-    /// What guides the run, where something does.
-    pub fn guide(&self) -> Option<(&GuideConfig, &Encoder)> {
-        self.config.guide.as_ref().zip(self.encoder.as_ref())
+    /// The averaged weights and their guide, where there is one.
+    pub fn guided(&self) -> Option<Guided<'_>> {
+        let (guide, encoder) = self.config.guide.as_ref().zip(self.encoder.as_ref())?;
+        Some(Guided { config: &self.config, guide, encoder, layout: &self.layout, weights: &self.state.ema })
     }
 
     /// Trains on the images of `batch`, indices into `pixels` (8-bit HWC). Returns the mean loss of their crops.

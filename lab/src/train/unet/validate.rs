@@ -5,19 +5,11 @@ use rand::Rng;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    UnetLayout, UnetTape, UnetTrainConfig,
-    crop::{self, Tiling},
-    forward,
-    guide::{Encoder, GuideConfig},
-    step::Noised,
-};
-use crate::train::{adversarial::Pgd, job, vit::Tape};
+use super::{UnetLayout, UnetTape, UnetTrainConfig, crop, forward, step::Noised};
+use crate::train::job;
 
 /// Levels at which a network is measured.
 const LEVELS: [u16; 4] = [25, 50, 100, 150];
-/// Levels at which it is measured what an encoder sees.
-const KEPT_LEVELS: [u16; 2] = [25, 50];
 /// Sides of the tiles besides whole images, in pixels.
 const TILES: [usize; 2] = [24, 32];
 /// Most validation images that are looked at, evenly spread.
@@ -36,67 +28,8 @@ pub struct Measured {
     pub psnr: f64,
 }
 
-/// What an encoder sees of purified validation images: of the clean ones, then of attacked ones.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Kept {
-    /// Side in pixels of the tiles that were purified; that of the images where it was whole images.
-    pub side: usize,
-    /// Noise level.
-    pub t: u16,
-    /// Mean squared change of a value of the CLS token, from that of the clean image.
-    pub change: [f64; 2],
-    /// Share of the answers that are those of the clean images.
-    pub answers: [f64; 2],
-}
-
-/// Measures what a guided network keeps of the tokens, in one step, whole and in tiles.
-pub fn kept(
-    config: &UnetTrainConfig,
-    guide: (&GuideConfig, &Encoder),
-    net: (&UnetLayout, &[f32]),
-    pixels: &[Vec<u8>],
-) -> Vec<Kept> {
-    let ((settings, encoder), size) = (guide, config.preprocess.size);
-    let chosen = spread(pixels);
-    let sides =
-        [size, 32].into_iter().filter(|side| size.is_multiple_of(*side) && side.is_multiple_of(config.architecture.multiple()));
-    let cases: Vec<(usize, u16)> = sides.flat_map(|side| KEPT_LEVELS.map(|t| (side, t.min(config.max_t)))).collect();
-    let one = |(unet, tape): &mut (UnetTape, Tape), index: &usize| -> Vec<[(f64, bool); 2]> {
-        let mut rng = job::generator(config.seed, u32::MAX - 2, *index);
-        let clean = crop::plain(&pixels[*index], size, [0; 2], size);
-        let attack = Pgd { eps: settings.eps / 2.0, steps: settings.attack_steps };
-        let seen = [clean.clone(), encoder.attacked(attack, &clean, &mut rng, tape)];
-        let (token, answer) = encoder.tokens(&clean, tape);
-        let mut measure = |(side, t): &(usize, u16), seen: &[f32]| {
-            let tiling = Tiling::draw(size, *side, &mut rng);
-            let mut noised = Noised::default();
-            tiling.split(seen).chunks_exact(seen.len() / tiling.count()).for_each(|tile| {
-                noised.push(config.schedule, tile, tile, *t, &mut rng);
-            });
-            forward(net.0, net.1, &noised.x, [*side; 2], &noised.t, unet);
-            let mut purified = tiling.join(&noised.estimates(config.schedule, unet.noise()));
-            purified.iter_mut().for_each(|value| *value = value.clamp(-1.0, 1.0));
-            let (found, said) = encoder.tokens(&purified, tape);
-            let change = token.iter().zip(&found).map(|(a, b)| f64::from((a - b) * (a - b))).sum::<f64>();
-            (change / token.len() as f64, said == answer)
-        };
-        cases.iter().map(|case| [measure(case, &seen[0]), measure(case, &seen[1])]).collect()
-    };
-    let found: Vec<Vec<[(f64, bool); 2]>> = chosen.par_iter().map_init(Default::default, one).collect();
-    let mean = |case: usize, part: fn((f64, bool)) -> f64| {
-        [0, 1].map(|kind| found.iter().map(|image| part(image[case][kind])).sum::<f64>() / chosen.len() as f64)
-    };
-    let kept = cases.iter().enumerate().map(|(case, (side, t))| Kept {
-        side: *side,
-        t: *t,
-        change: mean(case, |(change, _)| change),
-        answers: mean(case, |(_, same)| f64::from(u8::from(same))),
-    });
-    kept.collect()
-}
-
 /// Indices of the images that are looked at.
-fn spread(pixels: &[Vec<u8>]) -> Vec<usize> {
+pub(super) fn spread(pixels: &[Vec<u8>]) -> Vec<usize> {
     let count = pixels.len().min(IMAGES);
     (0..count).map(|i| i * pixels.len() / count).collect()
 }
