@@ -84,7 +84,7 @@ pub struct PurifierRecord {
     pub levels: Vec<Level>,
     /// The filter at the end, and the level from which on it is used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub smoothing: Option<(Filter, u16)>,
+    pub smoothing: policy::Smoothing,
     /// How the numbers could be stored.
     pub storages: Vec<Stored>,
     /// Index of the shipped one.

@@ -21,7 +21,6 @@ const CLEAN_WEIGHTS: [f64; 3] = [1.0, 0.3, 0.1];
 pub type Smoothing = Option<(Filter, u16)>;
 
 /// One way to use what was tried.
-#[derive(Clone)]
 pub struct Policy<'a> {
     /// A setting for each noise level, ascending; all of one network and number of steps.
     rungs: Vec<&'a Tried>,
